@@ -1,0 +1,38 @@
+"""The command line: ``scratchgan`` or ``python cli.py``.
+
+Each module of this package holds one command or group: click declarations, one
+call into the library, and the printing of its result.
+"""
+
+import sys
+from typing import Any
+
+import click
+
+from scratchgan import __version__
+from scratchgan.errors import ScratchGANError
+
+EXIT_INTERRUPTED = 130
+
+
+class PlainErrorGroup(click.Group):
+    """A group that turns errors a user can mend into one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the chosen command; see the class for what becomes of errors."""
+        try:
+            return super().invoke(ctx)
+        except ScratchGANError as error:
+            raise click.ClickException(" ".join(str(error).split())) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(EXIT_INTERRUPTED)
+
+
+@click.group(
+    cls=PlainErrorGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="scratchgan")
+def main() -> None:
+    """Train, look into and check DCGANs written by hand on NumPy and CuPy."""

@@ -1,0 +1,34 @@
+"""Package metadata of scratchgan; tool settings live in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name="scratchgan",
+    version="0.1.0",
+    description="The complete DCGAN, written by hand on NumPy and CuPy",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    packages=find_packages(include=["scratchgan", "scratchgan.*"]),
+    python_requires=">=3.10",
+    install_requires=[
+        "numpy>=2",
+        "h5py>=3.8",
+        "pillow>=10",
+        "click>=8.1",
+        "tqdm>=4.60",
+        "threadpoolctl>=3",
+    ],
+    extras_require={
+        "gpu": ["cupy-cuda12x[ctk]>=14"],
+        "gpu13": ["cupy-cuda13x[ctk]>=14"],
+        "test": ["pytest>=8"],
+        "lint": ["ruff==0.17.6"],
+        "oracle": ["torch>=2"],
+    },
+    entry_points={"console_scripts": ["scratchgan = scratchgan.commands:main"]},
+)
