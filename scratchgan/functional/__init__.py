@@ -1,0 +1,1 @@
+"""Array mathematics without state: the primitives that layers are made of."""

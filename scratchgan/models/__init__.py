@@ -1,0 +1,1 @@
+"""The networks: settings, plan, and the layers built from it."""

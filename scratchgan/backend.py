@@ -1,0 +1,233 @@
+"""Where arrays live: the only module that imports CuPy.
+
+Layers never ask for a device. They write operators and methods (``x @ w``,
+``x.sum()``), which work on both kinds of array, and where a module function is
+needed they take the module from the array: ``xp = get_array_module(x)``.
+"""
+
+import re
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchgan.errors import DeviceError
+
+Array = Any
+"""A ``numpy.ndarray`` or a ``cupy.ndarray``."""
+
+INSTALL_CUPY = 'pip install "cupy-cuda12x[ctk]"'
+CUDA_ERROR_INSUFFICIENT_DRIVER = 35
+CUDA_ERROR_NO_DEVICE = 100
+
+
+def get_array_module(*arrays: Array) -> Any:
+    """Return the module, ``numpy`` or ``cupy``, that the arrays belong to.
+
+    CuPy is looked up among the modules already imported: as long as nobody imported
+    it no array can live on a GPU, so users of a CPU never pay for it.
+    """
+    cupy = sys.modules.get("cupy")
+    return np if cupy is None else cupy.get_array_module(*arrays)
+
+
+def to_host(array: Array) -> np.ndarray:
+    """Return the array as a NumPy array, copied from the GPU if it lives there."""
+    return array.get() if hasattr(array, "get") else np.asarray(array)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place for arrays: the processor, or one GPU.
+
+    Attributes
+    ----------
+    kind : {"cpu", "gpu"}
+        What computes.
+    index : int, default=0
+        Number of the GPU, as ``nvidia-smi`` counts; 0 for the CPU.
+    """
+
+    kind: str
+    index: int = 0
+
+    def __str__(self) -> str:
+        return "cpu" if self.kind == "cpu" else f"gpu:{self.index}"
+
+    def put(self, array: Array) -> Array:
+        """Return the array on this device; no copy if it is there already."""
+        if self.kind == "cpu":
+            return to_host(array)
+        import cupy
+
+        with cupy.cuda.Device(self.index):
+            return cupy.asarray(array)
+
+
+CPU = Device("cpu")
+
+
+@dataclass(frozen=True)
+class GpuStatus:
+    """What looking for a usable GPU found.
+
+    Attributes
+    ----------
+    usable : bool
+        Whether arrays can live there and kernels run.
+    case : str
+        One word for the finding, ``"ok"`` or the reason against.
+    message : str
+        The finding and its remedy as one sentence; empty when usable.
+    """
+
+    usable: bool
+    case: str
+    message: str
+
+
+def resolve_device(request: str) -> Device:
+    """Turn ``auto``, ``cpu``, ``gpu``, ``gpu:N``, ``cuda`` or ``cuda:N`` into a device.
+
+    ``auto`` takes the first GPU that passes a self-test and the CPU otherwise.
+
+    Raises
+    ------
+    DeviceError
+        If the request is none of these, or a GPU was asked for and cannot be used;
+        the message names the case and the remedy.
+    """
+    match = re.fullmatch(r"(auto|cpu)|(?:gpu|cuda)(?::(\d+))?", request)
+    if not match:
+        raise DeviceError(
+            f"device {request!r} is not known; use auto, cpu, gpu or gpu:N "
+            "(N counts from 0)"
+        )
+    if match.group(1) == "cpu":
+        return CPU
+    index = int(match.group(2) or 0)
+    status = gpu_status(index)
+    if status.usable:
+        return Device("gpu", index)
+    if match.group(1) == "auto":
+        return CPU
+    raise DeviceError(f"device {request} cannot be used: {status.message}")
+
+
+def gpu_status(index: int = 0) -> GpuStatus:
+    """Look for a usable GPU, step by step, and say what is in the way.
+
+    Importing CuPy works without a driver, so an import proves nothing: each library
+    the training needs is touched, and one kernel and one matrix product are run.
+    """
+    try:
+        import cupy
+    except ImportError as error:
+        if error.name == "cupy":
+            return GpuStatus(
+                False, "not-installed", f"CuPy is not installed; run {INSTALL_CUPY}"
+            )
+        return GpuStatus(
+            False,
+            "broken-install",
+            f"CuPy is installed but does not import ({error}); "
+            f"reinstall it with {INSTALL_CUPY}",
+        )
+    return (
+        _driver_problem(cupy, index)
+        or _library_problem()
+        or _self_test_problem(cupy, index)
+        or GpuStatus(True, "ok", "")
+    )
+
+
+def _driver_problem(cupy: Any, index: int) -> GpuStatus | None:
+    runtime = cupy.cuda.runtime
+    no_device = (
+        "the NVIDIA driver reports no GPU; check nvidia-smi and, if it is set, the "
+        "variable CUDA_VISIBLE_DEVICES"
+    )
+    try:
+        count = runtime.getDeviceCount()
+    except runtime.CUDARuntimeError as error:
+        if error.status == CUDA_ERROR_INSUFFICIENT_DRIVER:
+            # CUDA gives one status for "no driver" and "driver too old".
+            version = runtime.driverGetVersion()
+            if version == 0:
+                return GpuStatus(
+                    False,
+                    "no-driver",
+                    "no NVIDIA driver is loaded; install one and check it with "
+                    "nvidia-smi, or use --device cpu",
+                )
+            needed = runtime.runtimeGetVersion() // 1000
+            return GpuStatus(
+                False,
+                "old-driver",
+                f"the NVIDIA driver supports CUDA {_cuda_version(version)} and this "
+                f"CuPy needs CUDA {needed}.0 or newer; update the driver",
+            )
+        if error.status == CUDA_ERROR_NO_DEVICE:
+            return GpuStatus(False, "no-device", no_device)
+        return GpuStatus(False, "cuda-error", f"CUDA answers: {error}")
+    if count == 0:
+        return GpuStatus(False, "no-device", no_device)
+    if index >= count:
+        return GpuStatus(
+            False,
+            "no-such-device",
+            f"there is no GPU {index}; this machine has GPU 0 to {count - 1}",
+        )
+    return None
+
+
+def _library_problem() -> GpuStatus | None:
+    import importlib
+
+    missing = []
+    for library in ("nvrtc", "cublas"):
+        try:
+            module = importlib.import_module(f"cupy_backends.cuda.libs.{library}")
+            if library == "nvrtc":
+                module.getVersion()
+        except (ImportError, RuntimeError):
+            missing.append(library)
+    try:
+        from cuda import pathfinder
+    except ImportError:  # older CuPy looks for the headers by itself
+        pass
+    else:
+        if pathfinder.find_nvidia_header_directory("cudart") is None:
+            missing.append("CUDA headers")
+    if not missing:
+        return None
+    return GpuStatus(
+        False,
+        "missing-libraries",
+        f"CUDA libraries are missing ({', '.join(missing)}); run {INSTALL_CUPY}",
+    )
+
+
+def _self_test_problem(cupy: Any, index: int) -> GpuStatus | None:
+    try:
+        with cupy.cuda.Device(index):
+            x = cupy.arange(8, dtype=cupy.float32)
+            doubled = float((x * 2).sum())
+            product = float((x.reshape(1, 8) @ x.reshape(8, 1))[0, 0])
+    except Exception as error:
+        # Whatever goes wrong here, the GPU cannot be used; the reason is for the user.
+        return GpuStatus(
+            False, "self-test", f"its self-test failed: {type(error).__name__}: {error}"
+        )
+    if (doubled, product) != (56.0, 140.0):
+        return GpuStatus(
+            False,
+            "wrong-answers",
+            f"its self-test gave {doubled} and {product} for 56 and 140",
+        )
+    return None
+
+
+def _cuda_version(number: int) -> str:
+    return f"{number // 1000}.{number % 1000 // 10}"

@@ -1,0 +1,74 @@
+"""Layers one after another."""
+
+from typing import Any
+
+from scratchgan.backend import Array
+from scratchgan.nn.layer import Layer
+
+
+class Sequential(Layer):
+    """Layers one after another: y = f_k(... f_2(f_1(x))).
+
+    Backward is the chain rule read from the end: each layer turns the gradient with
+    respect to its output into the one with respect to its input. The ctx is the list
+    of the layers' contexts.
+
+    Parameters
+    ----------
+    **layers : Layer
+        In order of computation; the names become parts of parameter names.
+
+    Examples
+    --------
+    >>> from scratchgan.nn import Linear, Sequential, Tanh
+    >>> network = Sequential(project=Linear(2, 3), act=Tanh())
+    >>> list(network.parameters())
+    ['project.weight']
+    """
+
+    takes_labels = True
+
+    def __init__(self, **layers: Layer) -> None:
+        self.layers = layers
+
+    def children(self) -> dict[str, Layer]:
+        """Return the layers by name."""
+        return self.layers
+
+    def forward(self, x: Array, labels: Array | None = None) -> tuple[Array, list]:
+        """Run all layers; ``labels`` go to those that take them.
+
+        Raises
+        ------
+        ValueError
+            If a layer needs labels and there are none.
+        """
+        contexts = []
+        for layer in self.layers.values():
+            x, ctx = (
+                layer.forward(x, labels) if layer.takes_labels else layer.forward(x)
+            )
+            contexts.append(ctx)
+        return x, contexts
+
+    def backward(
+        self,
+        dy: Array,
+        ctx: list[Any],
+        *,
+        need_dx: bool = True,
+        need_dparams: bool = True,
+    ) -> Array | None:
+        """Run all layers backward; only the first may skip its input gradient."""
+        layers = list(self.layers.values())
+        for position in reversed(range(len(layers))):
+            dy = layers[position].backward(
+                dy,
+                ctx[position],
+                need_dx=need_dx or position > 0,
+                need_dparams=need_dparams,
+            )
+        return dy
+
+    def __repr__(self) -> str:
+        return f"Sequential({', '.join(self.layers)})"

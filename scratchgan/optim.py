@@ -1,0 +1,162 @@
+"""The optimiser: Adam, and the learning rate over time."""
+
+import math
+
+import numpy as np
+
+from scratchgan.backend import Array, get_array_module, to_host
+from scratchgan.nn.layer import Parameter
+
+
+class Adam:
+    """Adam, Algorithm 1 of Kingma and Ba 2015 (arXiv 1412.6980).
+
+    For every parameter θ with gradient g, at step t = 1, 2, ...::
+
+        g ← g + l2·θ                        (only if l2 > 0)
+        m ← β1·m + (1 - β1)·g
+        v ← β2·v + (1 - β2)·g²
+        θ ← θ - lr · m/(1 - β1ᵗ) / (sqrt(v/(1 - β2ᵗ)) + eps)
+
+    The L2 term goes through the moments, as in the authors' code, unlike AdamW's.
+    Moments are kept by the parameters' names, so that they can be saved and found.
+
+    Parameters
+    ----------
+    parameters : dict of Parameter
+        By name, as `Layer.parameters` returns them.
+    lr : float, default=0.0002
+        Learning rate; 0.001 was too high for GANs (Radford et al. 2016, section 4).
+    betas : (float, float), default=(0.5, 0.999)
+        Decay of the moments; β1 = 0.9 made training oscillate (section 4).
+    eps : float, default=1e-8
+        Outside the square root.
+    l2 : float, default=0.0
+        Strength of the penalty l2/2·θ² on all parameters.
+
+    Raises
+    ------
+    ValueError
+        If a number is outside its range.
+
+    Examples
+    --------
+    The first step moves by lr, whatever the gradient's size:
+
+    >>> import numpy as np
+    >>> theta = Parameter(np.array([1.0]))
+    >>> adam = Adam({"theta": theta}, lr=0.1)
+    >>> theta.grad[...] = 1e-3
+    >>> adam.step()
+    >>> round(float(theta.data[0]), 4)
+    0.9
+    """
+
+    def __init__(
+        self,
+        parameters: dict[str, Parameter],
+        *,
+        lr: float = 0.0002,
+        betas: tuple[float, float] = (0.5, 0.999),
+        eps: float = 1e-8,
+        l2: float = 0.0,
+    ) -> None:
+        if lr < 0 or eps <= 0 or l2 < 0:
+            raise ValueError(
+                f"Adam: lr is {lr}, eps is {eps}, l2 is {l2}; expected lr >= 0, "
+                "eps > 0, l2 >= 0"
+            )
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"Adam: betas are {betas}, expected both in [0, 1)")
+        self.parameters = parameters
+        self.lr = lr
+        self.betas = betas
+        self.eps = eps
+        self.l2 = l2
+        self.steps = 0
+        self.m = {name: p.data * 0 for name, p in parameters.items()}
+        self.v = {name: p.data * 0 for name, p in parameters.items()}
+
+    def step(self) -> None:
+        """Update every parameter from its gradient; gradients are left as they are."""
+        self.steps += 1
+        beta1, beta2 = self.betas
+        # Python floats: a NumPy scalar here would turn float32 arrays into float64.
+        step_size = self.lr / (1 - beta1**self.steps)
+        root_correction = math.sqrt(1 - beta2**self.steps)
+        for name, parameter in self.parameters.items():
+            theta, grad = parameter.data, parameter.grad
+            xp = get_array_module(theta)
+            if self.l2:
+                grad = grad + self.l2 * theta
+            m, v = self.m[name], self.v[name]
+            m *= beta1
+            m += (1 - beta1) * grad
+            v *= beta2
+            v += (1 - beta2) * (grad * grad)
+            theta -= step_size * m / (xp.sqrt(v) / root_correction + self.eps)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return copies of the moments on the host: ``m/NAME`` and ``v/NAME``."""
+        return {
+            f"{moment}/{name}": to_host(array).copy()
+            for moment, arrays in (("m", self.m), ("v", self.v))
+            for name, array in arrays.items()
+        }
+
+    def load_state_dict(self, state: dict[str, np.ndarray], steps: int) -> None:
+        """Take over moments from `state_dict` and the number of steps made.
+
+        Raises
+        ------
+        ValueError
+            If a moment is missing or has another shape; nothing has been changed.
+        """
+        expected = self.state_dict()
+        problems = [
+            name
+            for name, array in expected.items()
+            if name not in state or state[name].shape != array.shape
+        ]
+        problems += [name for name in state if name not in expected]
+        if problems:
+            raise ValueError(f"Adam: moments do not fit: {', '.join(problems)}")
+        for key, value in state.items():
+            moment, name = key.split("/", 1)
+            arrays = self.m if moment == "m" else self.v
+            arrays[name] = _like(arrays[name], value)
+        self.steps = steps
+
+
+def _like(array: Array, value: np.ndarray) -> Array:
+    """Return the values as an array of the kind and dtype of ``array``."""
+    return get_array_module(array).asarray(value.astype(array.dtype))
+
+
+def decayed_lr(
+    lr: float, epoch: int, decay_start: int | None, decay_epochs: int
+) -> float:
+    """Return the learning rate in an epoch: constant, then falling linearly to 0.
+
+    The authors' MNIST schedule: lr falls by lr / decay_epochs after each epoch from
+    the one after ``decay_start`` on, and is 0 after ``decay_start + decay_epochs``.
+
+    Parameters
+    ----------
+    lr : float
+        Starting value.
+    epoch : int
+        Epochs completed so far, from 0.
+    decay_start : int or None
+        Epochs at the starting value; None keeps it for good.
+    decay_epochs : int
+        Epochs from there to 0.
+
+    Examples
+    --------
+    >>> [round(decayed_lr(2e-4, e, 100, 100), 8) for e in (0, 100, 101, 150, 200)]
+    [0.0002, 0.0002, 0.000198, 0.0001, 0.0]
+    """
+    if decay_start is None or epoch <= decay_start:
+        return lr
+    return lr * max(0.0, 1 - (epoch - decay_start) / decay_epochs)
