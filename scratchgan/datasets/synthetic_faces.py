@@ -1,0 +1,166 @@
+"""Synthetic faces: varied cartoon portraits with known attributes.
+
+Every picture is made here, from numbers alone: there is no photograph and no
+drawing of a person in it. A face is decided by `(seed, index)`; nothing else, such as
+how many are drawn or by how many processes, changes it.
+
+The attributes, in the order of `ATTRIBUTE_NAMES`:
+
+========  ============  ======================================================
+name      values        meaning
+========  ============  ======================================================
+smile     0 or 1        1: corners of the mouth raised, most with teeth shown;
+                        0: neutral to serious. Nothing in between is drawn.
+glasses   0 or 1        1: wears glasses
+sex       0 or 1        0: woman, 1: man
+hair      [0, 1]        length of the loose hair: 0 bald, 0.2 over the ears,
+                        0.45 to the chin, 1 to the chest; hair that is tied
+                        up counts as short
+skin      [0, 1]        skin tone, 0 the lightest and 1 the darkest;
+                        independent of all other attributes
+turn      [-35, 35]     turn of the head in degrees, as seen by the viewer:
+                        negative to the left of the picture, positive to the
+                        right, 0 straight ahead
+age       [0, 1]        0 young adult, 1 old: lines, grey hair
+beard     0 or 1        1: beard or moustache (men only)
+========  ============  ======================================================
+"""
+
+import numpy as np
+
+from scratchgan.datasets.synthetic_faces_body import (
+    draw_background,
+    draw_ears,
+    draw_head,
+    draw_neck,
+    draw_shoulders,
+    finish,
+    skin_colours,
+)
+from scratchgan.datasets.synthetic_faces_drawing import Canvas, Head
+from scratchgan.datasets.synthetic_faces_features import (
+    draw_brows,
+    draw_cheeks,
+    draw_eyes,
+    draw_glasses,
+    draw_mouth,
+    draw_nose,
+    draw_temples,
+)
+from scratchgan.datasets.synthetic_faces_hair import (
+    draw_back_hair,
+    draw_beard,
+    draw_front_hair,
+    hair_colours,
+)
+from scratchgan.datasets.synthetic_faces_parameters import FaceParameters, sample_face
+
+ATTRIBUTE_NAMES: tuple[str, ...] = (
+    "smile",
+    "glasses",
+    "sex",
+    "hair",
+    "skin",
+    "turn",
+    "age",
+    "beard",
+)
+
+_SMALLEST, _LARGEST = 16, 512
+
+
+def draw_face(seed: int, index: int, size: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the face number `index` of the set that `seed` names.
+
+    Parameters
+    ----------
+    seed, index : int
+        Not negative. Together they decide the picture.
+    size : int, default 64
+        Width and height in pixels, 16 to 512.
+
+    Returns
+    -------
+    image : array of shape (size, size, 3), uint8
+        The picture in sRGB.
+    attributes : array of shape (len(ATTRIBUTE_NAMES),), float32
+        Their values, as the module's docstring defines them.
+
+    Raises
+    ------
+    ValueError
+        If `seed`, `index` or `size` is out of range.
+    """
+    for name, value in (("seed", seed), ("index", index)):
+        if value < 0:
+            raise ValueError(f"draw_face: {name} = {value}, expected 0 or more")
+    face = sample_face(np.random.default_rng([seed, index]))
+    return render_face(face, size), attributes_of(face)
+
+
+def attributes_of(face: FaceParameters) -> np.ndarray:
+    """Return the attributes of `face`, float32 in the order of `ATTRIBUTE_NAMES`."""
+    return np.array(
+        (
+            face.smiling,
+            face.wears_glasses,
+            face.man,
+            face.hair.length,
+            face.skin_tone,
+            face.pose.turn,
+            face.features.age,
+            face.beard.moustache > 0,
+        ),
+        np.float32,
+    )
+
+
+def render_face(face: FaceParameters, size: int = 64) -> np.ndarray:
+    """Draw a face from its parameters.
+
+    Parameters
+    ----------
+    face : FaceParameters
+        Everything that decides the picture.
+    size : int, default 64
+        Width and height in pixels, 16 to 512.
+
+    Returns
+    -------
+    array of shape (size, size, 3), uint8
+        The picture in sRGB.
+
+    Raises
+    ------
+    ValueError
+        If `size` is out of range.
+    """
+    if not _SMALLEST <= size <= _LARGEST:
+        raise ValueError(
+            f"render_face: size = {size}, expected {_SMALLEST} to {_LARGEST} pixels"
+        )
+    canvas = Canvas(size)
+    head = Head(face.shape, face.pose)
+    # From the back of the picture to its front.
+    draw_background(canvas, face)
+    skin = skin_colours(canvas, head, face)
+    hair = hair_colours(canvas, head, face)
+    draw_back_hair(canvas, head, face, hair)
+    draw_neck(canvas, head, face, skin)
+    draw_shoulders(canvas, head, face)
+    draw_ears(canvas, head, face, skin, near=False)
+    draw_head(canvas, head, skin)
+    draw_cheeks(canvas, head, face)
+    draw_nose(canvas, head, face)
+    draw_beard(canvas, head, face)
+    draw_mouth(canvas, head, face)
+    draw_eyes(canvas, head, face)
+    draw_brows(canvas, head, face)
+    if face.wears_glasses:
+        draw_temples(canvas, head, face)
+    draw_front_hair(canvas, head, face, hair)
+    draw_ears(canvas, head, face, skin, near=True)
+    if face.wears_glasses:
+        draw_glasses(canvas, head, face)
+    finish(canvas, face)
+    return canvas.to_uint8()

@@ -1,0 +1,343 @@
+"""The two tools that synthetic faces are drawn with: a canvas and a turnable head.
+
+Shapes are polygons in *picture coordinates*: fractions of the picture, (0, 0) the
+upper left corner, (1, 1) the lower right. Only their coverage is drawn at a higher
+resolution; colour, light and blur are computed at the final one, where they cost a
+sixteenth and lose nothing, being smooth.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from itertools import accumulate
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+from scratchgan.datasets.synthetic_faces_parameters import HeadShape, Pose
+
+# Samples per pixel and axis: 16 levels of coverage, more along a slanted edge.
+_SUPERSAMPLING = 4
+
+# Heights for which a head's profile is computed, closest together at crown and chin
+# where it is steep; between them it is interpolated.
+_LEVELS = -np.cos(np.linspace(0, np.pi, 129))
+_CENTRE_DEPTHS = -0.08 + 0.42 * np.clip(_LEVELS + 0.1, 0, 1) ** 1.5
+
+
+class Canvas:
+    """A picture that shapes are painted on, one over the other.
+
+    Parameters
+    ----------
+    size : int
+        Width and height in pixels.
+
+    Attributes
+    ----------
+    pixels : array of shape (3, size, size), float32
+        sRGB in [0, 1]. The channels come first: a coverage then multiplies whole
+        planes, several times faster than triples.
+    x, y : arrays of shape (size, size), float32
+        Picture coordinates of the pixels' centres.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.pixels = np.zeros((3, size, size), np.float32)
+        line = (np.arange(size, dtype=np.float32) + 0.5) / size
+        self.x, self.y = np.meshgrid(line, line)
+
+    def coverage(self, *polygons: np.ndarray, blur: float = 0.0) -> np.ndarray:
+        """Return how much of each pixel lies in any of the polygons.
+
+        Parameters
+        ----------
+        *polygons : arrays of shape (n, 2)
+            Corners in picture coordinates; they may lie outside the picture.
+        blur : float, default 0
+            Standard deviation of a Gaussian blur, as a fraction of the picture.
+
+        Returns
+        -------
+        array of shape (size, size), float32
+            In [0, 1].
+        """
+        result = np.zeros((self.size, self.size), np.float32)
+        margin = 1 + 3 * blur * self.size
+        corners = np.concatenate(polygons) * self.size
+        left, top = (max(0, int(low - margin)) for low in corners.min(0).tolist())
+        right, bottom = (
+            min(self.size, int(high + margin) + 1) for high in corners.max(0).tolist()
+        )
+        if left >= right or top >= bottom:
+            return result
+        # Only the box around the shapes is rasterised: most features are small.
+        fine = Image.new(
+            "L", ((right - left) * _SUPERSAMPLING, (bottom - top) * _SUPERSAMPLING)
+        )
+        draw = ImageDraw.Draw(fine)
+        # A pixel's middle has whole coordinates for Pillow, hence the half.
+        corners = (corners - (left, top)) * _SUPERSAMPLING - 0.5
+        flat = corners.ravel().tolist()
+        start = 0
+        for polygon in polygons:
+            end = start + 2 * len(polygon)
+            draw.polygon(flat[start:end], fill=255)
+            start = end
+        mask = fine.reduce(_SUPERSAMPLING)
+        if blur:
+            mask = mask.filter(ImageFilter.GaussianBlur(blur * self.size))
+        result[top:bottom, left:right] = np.asarray(mask)
+        result *= 1 / 255
+        return result
+
+    def soften(self, coverage: np.ndarray, blur: float) -> np.ndarray:
+        """Return `coverage` blurred by `blur`, a fraction of the picture."""
+        image = Image.fromarray((coverage * 255).astype(np.uint8))
+        image = image.filter(ImageFilter.GaussianBlur(blur * self.size))
+        return np.asarray(image, np.float32) * np.float32(1 / 255)
+
+    def paint(self, coverage: np.ndarray, colour: np.ndarray) -> None:
+        """Blend `colour`, of shape (3,) or (3, size, size), in by `coverage`."""
+        colour = np.asarray(colour, np.float32)
+        if colour.ndim == 1:
+            colour = colour[:, None, None]
+        self.pixels += coverage * (colour - self.pixels)
+
+    def darken(self, coverage: np.ndarray, amount: float) -> None:
+        """Take `amount` of the light away where `coverage` is 1; negative adds.
+
+        Blue and green go first, as in skin, where shadows are warm.
+        """
+        for plane, share in zip(self.pixels, (0.8, 1.0, 1.1), strict=True):
+            plane *= 1 - np.float32(amount * share) * coverage
+
+    def to_uint8(self) -> np.ndarray:
+        """Return the picture as uint8 of shape (size, size, 3)."""
+        levels = np.clip(self.pixels * 255 + 0.5, 0, 255).astype(np.uint8)
+        return np.ascontiguousarray(levels.transpose(1, 2, 0))
+
+
+class Head:
+    """A head that can be turned: from places on it to picture coordinates.
+
+    The head is a stack of level ellipses, one for every height v from -1 (crown) to
+    1 (chin): half as wide as `half_width(v)`, half as deep as `half_depth(v)`, with
+    its middle `centre_depth(v)` before the axis of the neck. Seen by a distant
+    camera after a turn by θ, an ellipse (w, d) covers
+
+        x = c sin θ + e sin(φ + δ),   e = hypot(w cos θ, d sin θ),
+                                      δ = atan2(d sin θ, w cos θ)
+
+    for the point at angle φ around it (0 is straight ahead). All of a turn follows
+    from this: features wander to the side by their depth, the far half of the face is
+    foreshortened, the skull moves against the chin.
+
+    Parameters
+    ----------
+    shape : HeadShape
+        Proportions.
+    pose : Pose
+        Direction, place and scale.
+    """
+
+    def __init__(self, shape: HeadShape, pose: Pose) -> None:
+        self.shape = shape
+        self.pose = pose
+        turn, nod, tilt = (math.radians(a) for a in (pose.turn, pose.nod, pose.tilt))
+        self._sin_turn, self._cos_turn = math.sin(turn), math.cos(turn)
+        self._sin_nod, self._cos_nod = math.sin(nod), math.cos(nod)
+        self._sin_tilt, self._cos_tilt = math.sin(tilt), math.cos(tilt)
+        skull = (1 - np.abs(np.minimum(_LEVELS, 0)) ** 2.3) ** (1 / 2.1)
+        down = np.maximum(_LEVELS, 0)
+        jaw = (1 - down**2.4) ** (1 / shape.jaw) * (1 - shape.taper * down**1.6)
+        self._half_widths = shape.width * skull * jaw
+        self._half_depths = 1.12 * self._half_widths * (1 - 0.3 * down)
+
+    def half_width(self, v: np.ndarray) -> np.ndarray:
+        """Half the width of the head at the heights `v`, in head units."""
+        return np.interp(v, _LEVELS, self._half_widths)
+
+    def half_depth(self, v: np.ndarray) -> np.ndarray:
+        """Half the depth of the head at the heights `v`: a jaw has no back."""
+        return np.interp(v, _LEVELS, self._half_depths)
+
+    def centre_depth(self, v: np.ndarray) -> np.ndarray:
+        """How far in front of the neck's axis the middle of the ellipse at `v` is."""
+        return np.interp(v, _LEVELS, _CENTRE_DEPTHS)
+
+    def extent(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return middle and half-width of the turned head's outline at heights `v`."""
+        wide = self.half_width(v) * self._cos_turn
+        deep = self.half_depth(v) * self._sin_turn
+        return self.centre_depth(v) * self._sin_turn, np.hypot(wide, deep)
+
+    def flat(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Place points of the plane through the head, already turned.
+
+        Returns
+        -------
+        array of shape (n, 2)
+            Picture coordinates, after tilt, scale and shift only.
+        """
+        pose = self.pose
+        cosine, sine = pose.scale * self._cos_tilt, pose.scale * self._sin_tilt
+        placed = np.empty((*np.shape(x), 2))
+        placed[..., 0] = pose.x + x * cosine - y * sine
+        placed[..., 1] = pose.y + x * sine + y * cosine
+        return placed
+
+    def unflat(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Undo `flat`: head units of picture coordinates."""
+        x = (x - self.pose.x) / self.pose.scale
+        y = (y - self.pose.y) / self.pose.scale
+        return x * self._cos_tilt + y * self._sin_tilt, (
+            y * self._cos_tilt - x * self._sin_tilt
+        )
+
+    def project(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Turn, nod and place points in space.
+
+        Parameters
+        ----------
+        x, y, z : arrays of shape (n,), or all floats
+            Head units: to the right, down, and towards the viewer of a head that
+            looks straight ahead.
+
+        Returns
+        -------
+        array of shape (n, 2)
+            Picture coordinates.
+        """
+        across = x * self._cos_turn + z * self._sin_turn
+        towards = z * self._cos_turn - x * self._sin_turn
+        return self.flat(across, y * self._cos_nod + towards * self._sin_nod)
+
+    def surface(self, points: np.ndarray, lift: np.ndarray | float = 0) -> np.ndarray:
+        """Lay a drawing of the face, seen from the front, on the head.
+
+        Parameters
+        ----------
+        points : array of shape (n, 2)
+            (x, y) in head units as the drawing would look without a turn.
+        lift : array of shape (n,) or float, default 0
+            Height above the skin.
+
+        Returns
+        -------
+        array of shape (n, 2)
+            Picture coordinates.
+        """
+        x, y = points[:, 0], points[:, 1]
+        sine = x / np.maximum(self.half_width(y), 1e-3)
+        bulge = np.sqrt(np.maximum(1 - sine * sine, 0))
+        z = self.centre_depth(y) + self.half_depth(y) * bulge
+        return self.project(x, y, z + lift)
+
+    def surfaces(
+        self, shapes: Sequence[np.ndarray], lift: float = 0
+    ) -> list[np.ndarray]:
+        """Lay several drawings on the head: `surface` of each, computed together."""
+        placed = self.surface(np.concatenate(shapes), lift)
+        ends = list(accumulate(len(shape) for shape in shapes))
+        return [placed[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+
+    def around(self, degrees: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Place points by their angle around the head, also beyond its outline.
+
+        A point that a turn has carried behind the outline goes on outwards in a
+        straight line instead of coming back, so that a region's edge which is hidden
+        never cuts into the side that is seen. Below the jaw the ellipse of the
+        jaw serves.
+
+        Parameters
+        ----------
+        degrees, y : arrays of shape (n,)
+            Angle from straight ahead, positive to the right, and height.
+
+        Returns
+        -------
+        array of shape (n, 2)
+            Picture coordinates.
+        """
+        level = np.clip(y, -0.8, 0.3)
+        wide = self.half_width(level) * self._cos_turn
+        deep = self.half_depth(level) * self._sin_turn
+        angle = np.radians(degrees) + np.arctan2(deep, wide)
+        seen = np.clip(angle, -np.pi / 2, np.pi / 2)
+        across = np.sin(seen) + 0.9 * (angle - seen)
+        centre = self.centre_depth(level)
+        x = centre * self._sin_turn + np.hypot(wide, deep) * across
+        towards = centre * self._cos_turn + self.half_depth(level) * np.cos(seen)
+        return self.flat(x, y * self._cos_nod + towards * self._sin_nod)
+
+    @cached_property
+    def outline(self) -> np.ndarray:
+        """The outline of the turned head: a polygon of shape (80, 2)."""
+        y = -np.cos(np.linspace(0, np.pi, 40))
+        middle, half = self.extent(y)
+        shift = self.centre_depth(y) * self._cos_turn * self._sin_nod
+        height = y * self._cos_nod + shift
+        right = self.flat(middle + half, height)
+        left = self.flat(middle - half, height)
+        return np.concatenate((right, left[::-1]))
+
+
+@lru_cache
+def _spline(knots: int, count: int) -> np.ndarray:
+    """Return the weights of the control points at each point: (count, knots)."""
+    # One more control point at either end continues the first and the last step.
+    ends = np.eye(knots)
+    ends = np.concatenate((2 * ends[:1] - ends[1:2], ends, 2 * ends[-1:] - ends[-2:-1]))
+    place = np.linspace(0, knots - 1, count)
+    index = np.minimum(place.astype(int), knots - 2)
+    t = (place - index)[:, None]
+    a, b, c, d = (ends[index + k] for k in range(4))
+    return b + 0.5 * t * (
+        c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a))
+    )
+
+
+def smooth(points: Sequence[tuple[float, float]], count: int = 24) -> np.ndarray:
+    """Return `count` points of a soft curve through control points.
+
+    The curve is the Catmull-Rom spline: it meets every control point, going there in
+    the direction between its neighbours.
+    """
+    return _spline(len(points), count) @ np.array(points, float)
+
+
+def ribbon(line: np.ndarray, half_width: np.ndarray | float) -> np.ndarray:
+    """Return the polygon around a line, `half_width` to either side.
+
+    Parameters
+    ----------
+    line : array of shape (n, 2)
+        Points in any units.
+    half_width : array of shape (n,) or float
+        In the same units; an array makes strokes that swell and taper.
+    """
+    along = np.empty_like(line)
+    along[1:-1] = line[2:] - line[:-2]
+    along[0] = line[1] - line[0]
+    along[-1] = line[-1] - line[-2]
+    x, y = along[:, 0], along[:, 1]
+    scale = half_width / (np.sqrt(x * x + y * y) + 1e-9)
+    across = np.empty_like(line)
+    across[:, 0] = -y * scale
+    across[:, 1] = x * scale
+    return np.concatenate((line + across, (line - across)[::-1]))
+
+
+@lru_cache
+def _circle(count: int) -> np.ndarray:
+    angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    return np.stack((np.cos(angle), np.sin(angle)), axis=1)
+
+
+def ellipse(
+    x: float, y: float, half_width: float, half_height: float, count: int = 16
+) -> np.ndarray:
+    """Return an ellipse as a polygon of `count` corners."""
+    return _circle(count) * (half_width, half_height) + (x, y)
