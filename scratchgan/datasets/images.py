@@ -1,0 +1,205 @@
+"""One image file's bytes become uint8 pixels of the asked size and channels.
+
+Whatever the file holds (palette, transparency, 16 bits, CMYK, a rotation flag), the
+result is what a viewer shows: upright, on white, in [0, 255]. Colour profiles are
+ignored. A file that is not a whole image raises `UnreadableImage`.
+"""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageOps
+
+# Formats whose decoders are in Pillow itself and read pixels only. Not EPS, which
+# would run Ghostscript on a foreign file. An MPO (phone) file is opened as JPEG.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+EXTENSIONS = frozenset(
+    ".jpg .jpeg .jpe .jfif .png .webp .bmp .dib .gif .tif .tiff .ppm .pgm .pbm .pnm"
+    " .mpo".split()
+)
+
+# A small file can claim to hold a huge image, to fill the memory of who opens it.
+# 100 megapixels are 300 MB as RGB; the size is read before anything is decoded.
+MAX_PIXELS = 100_000_000
+# Tracking pixels and icons among photographs: nothing could be learnt from them.
+MIN_SIDE = 8
+
+FITS = ("crop", "pad", "stretch")
+RESIZE_FILTER = "lanczos"
+BACKGROUND = "white"
+
+# EXIF orientation -> what makes it upright (values 5 to 8 swap height and width).
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# A JPEG can be decoded at 1/2, 1/4 or 1/8 of its size, several times faster. Lanczos
+# then still starts from at least this many times the wanted size; see docs.
+_DRAFT_MARGIN = 3
+
+# All decoders are registered now, in one thread, and not by the first workers at once.
+Image.init()
+
+
+class UnreadableImage(Exception):  # noqa: N818  the caller skips it, it is no error
+    """A file that gives no image; the message is the reason, in a few words."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One decoded image.
+
+    Attributes
+    ----------
+    pixels : array of shape (H, W, C), uint8
+        Values in [0, 255].
+    mode : str
+        Pillow's name of how the file held it: "RGB", "L", "P", "CMYK", "I;16", ...
+    """
+
+    pixels: np.ndarray
+    mode: str
+
+
+def decode_image(
+    data: bytes,
+    channels: int,
+    size: tuple[int, int] | None = None,
+    fit: str = "crop",
+) -> Picture:
+    """Decode one image file.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file.
+    channels : int
+        1 for grey (ITU-R 601 luma), 3 for RGB.
+    size : tuple of (height, width), optional
+        Pixels of the result; None keeps the image's own size.
+    fit : str, default="crop"
+        How another aspect ratio is met: "crop" cuts the longer side around the
+        centre, "pad" adds white borders, "stretch" distorts. The filter is Lanczos,
+        with its support scaled (antialiased) when reducing.
+
+    Returns
+    -------
+    Picture
+        The pixels, and the mode the file had.
+
+    Raises
+    ------
+    UnreadableImage
+        The file is truncated, damaged, not an image, smaller than `MIN_SIDE` or
+        larger than `MAX_PIXELS`, or of a pixel type with no known range.
+    """
+    try:
+        return _decode(data, channels, size, fit)
+    except UnreadableImage:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnreadableImage(_too_large()) from error
+    # Damaged files make Pillow's decoders raise nearly anything: OSError, SyntaxError,
+    # ValueError, struct.error, zlib.error, IndexError, MemoryError.
+    except Exception as error:
+        text = " ".join(str(error).split()) or type(error).__name__
+        if "cannot identify" in text:
+            text = "not an image"
+        raise UnreadableImage(text[:200]) from error
+
+
+def _decode(
+    data: bytes, channels: int, size: tuple[int, int] | None, fit: str
+) -> Picture:
+    if not data:
+        raise UnreadableImage("empty file")
+    image = Image.open(io.BytesIO(data), formats=FORMATS)
+    if image.width * image.height > MAX_PIXELS:
+        raise UnreadableImage(f"{image.width}x{image.height} is {_too_large()}")
+    if min(image.size) < MIN_SIDE:
+        raise UnreadableImage(
+            f"{image.width}x{image.height} pixels, less than {MIN_SIDE} on a side"
+        )
+    mode = image.mode
+    if image.format in ("JPEG", "MPO") and size is not None:
+        _draft(image, size)
+    image.load()
+    image = _upright(image)
+    image = _flatten(image)
+    image = image.convert("L" if channels == 1 else "RGB")
+    if size is not None:
+        image = _fit(image, size, fit)
+    pixels = np.array(image, dtype=np.uint8)
+    return Picture(pixels.reshape(image.height, image.width, channels), mode)
+
+
+def _too_large() -> str:
+    return f"more than {MAX_PIXELS // 1_000_000} million pixels"
+
+
+def _draft(image: Image.Image, size: tuple[int, int]) -> None:
+    """Have a JPEG decoded at a reduced size, where that is still ample."""
+    # Whether it lies on its side is not known yet: ample in both directions.
+    needed = _DRAFT_MARGIN * max(size)
+    image.draft(image.mode, (needed, needed))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation; read after loading, as TIFF applies its own then."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION_TAG)
+    except Exception:
+        # Unreadable EXIF says nothing about the pixels, which are whole.
+        return image
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
+
+
+def _flatten(image: Image.Image) -> Image.Image:
+    """Return an opaque 8-bit image: wide pixels scaled, transparency put on white."""
+    if image.mode == "F":
+        raise UnreadableImage("floating-point pixels have no known range")
+    if image.mode.startswith("I"):
+        return _scale_16_bits(image)
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        background = Image.new("RGBA", image.size, BACKGROUND)
+        return Image.alpha_composite(background, image).convert("RGB")
+    # Palette indices are no brightness; the rest convert() knows.
+    return image.convert("RGB") if image.mode == "P" else image
+
+
+def _scale_16_bits(image: Image.Image) -> Image.Image:
+    """Scale [0, 65535] to [0, 255], rounded; Pillow's own conversion would clip."""
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise UnreadableImage("32-bit pixels have no known range")
+    return Image.fromarray(((values * 255 + 32767) // 65535).astype(np.uint8))
+
+
+def _fit(image: Image.Image, size: tuple[int, int], fit: str) -> Image.Image:
+    height, width = size
+    if image.size == (width, height):
+        return image
+    if fit == "crop":
+        return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+    if fit == "stretch":
+        return image.resize((width, height), Image.Resampling.LANCZOS)
+    if fit == "pad":
+        scale = min(width / image.width, height / image.height)
+        inner = (
+            max(1, round(image.width * scale)),
+            max(1, round(image.height * scale)),
+        )
+        padded = Image.new(image.mode, (width, height), BACKGROUND)
+        offset = ((width - inner[0]) // 2, (height - inner[1]) // 2)
+        padded.paste(image.resize(inner, Image.Resampling.LANCZOS), offset)
+        return padded
+    raise ValueError(f"fit is {fit!r}, expected one of {', '.join(FITS)}")

@@ -1,0 +1,692 @@
+"""The HDF5 layout of a prepared dataset: its reader and its writer.
+
+One file holds one dataset, pixels as they are viewed: ``/images`` is uint8
+(N, H, W, C) in [0, 255]. ``docs/dataset-format.md`` describes every name, shape
+and attribute, and how another program reads the file.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from scratchgan import __version__
+from scratchgan.datasets.hdf5_output import Hdf5Output
+from scratchgan.errors import DatasetError
+
+FORMAT = "scratchgan-dataset"
+FORMAT_VERSION = 1
+
+# The values of /split, by name.
+SPLITS = {"train": 0, "validation": 1, "test": 2, "extra": 3}
+
+# A chunk is the least that HDF5 reads at once: whole images, near this many bytes.
+CHUNK_BYTES = 512 * 1024
+
+# Columns beside /images: name -> (dtype, rank). Each has one row per image.
+_COLUMNS = {
+    "source_files": ("string", 1),
+    "labels": ("int64", 1),
+    "attributes": ("float32", 2),
+    "boxes": ("int32", 3),
+    "split": ("uint8", 1),
+}
+
+
+def images_per_chunk(height: int, width: int, channels: int) -> int:
+    """Return how many whole images make a chunk of about `CHUNK_BYTES`.
+
+    >>> images_per_chunk(64, 64, 3)
+    42
+    """
+    return max(1, CHUNK_BYTES // (height * width * channels))
+
+
+class Dataset:
+    """A prepared dataset, open for reading; made by `open_dataset`.
+
+    Attributes
+    ----------
+    path : Path
+        The file.
+    images : h5py.Dataset of shape (N, H, W, C), uint8
+        Pixels in [0, 255], C = 1 (grey) or 3 (RGB); read by slices, not loaded.
+    height, width, channels : int
+        The image size in pixels, and C.
+    name, title, source, licence : str
+        What the dataset is and where it comes from.
+    synthetic : bool
+        True where a program drew the images.
+    sha256 : str
+        Hexadecimal SHA-256 of the pixels, see `pixels_sha256`.
+    """
+
+    def __init__(self, path: Path, file: h5py.File) -> None:
+        self.path = path
+        self._file = file
+        self.images: h5py.Dataset = file["images"]
+        _, self.height, self.width, self.channels = self.images.shape
+        self.name = self._text("name") or path.stem
+        self.title = self._text("title") or self.name
+        self.source = self._text("source")
+        self.licence = self._text("licence")
+        self.sha256 = self._text("sha256")
+        self.synthetic = bool(file.attrs.get("synthetic", False))
+
+    def __len__(self) -> int:
+        return self.images.shape[0]
+
+    def __enter__(self) -> "Dataset":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; `images` can no longer be read."""
+        self._file.close()
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """The class of each image, int64 (N,), or None."""
+        return self._column("labels")
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """The name of class 0, 1, ..., or None."""
+        return self._strings("class_names")
+
+    @property
+    def attributes(self) -> np.ndarray | None:
+        """Values 0/1 or measured, float32 (N, A), or None."""
+        return self._column("attributes")
+
+    @property
+    def attribute_names(self) -> list[str] | None:
+        """The A names of the columns of `attributes`, or None."""
+        if "attributes" not in self._file:
+            return None
+        return [str(name) for name in self._file["attributes"].attrs["attribute_names"]]
+
+    @property
+    def boxes(self) -> np.ndarray | None:
+        """Rectangles, int32 (N, B, 4): left, top, right, bottom in pixels, or None."""
+        return self._column("boxes")
+
+    @property
+    def split(self) -> np.ndarray | None:
+        """The split of each image, uint8 (N,), values of `SPLITS`; None: all train."""
+        return self._column("split")
+
+    @property
+    def source_files(self) -> list[str] | None:
+        """The file each image was made from, or None."""
+        return self._strings("source_files")
+
+    @property
+    def skipped_files(self) -> list[tuple[str, str]]:
+        """The files that could not be read when it was prepared, each with why."""
+        names = self._strings("skipped_files") or []
+        return list(zip(names, self._strings("skipped_reasons") or [], strict=True))
+
+    def rows_of_split(self, names: str | Iterable[str]) -> np.ndarray:
+        """Return the rows of one or more splits.
+
+        Parameters
+        ----------
+        names : str or iterable of str
+            Names out of `SPLITS`: ``("train", "extra")`` or ``"train+extra"``.
+
+        Returns
+        -------
+        array of shape (M,), int64
+            Increasing row numbers; empty where the file has no such rows. A file
+            without ``/split`` is all train.
+
+        Raises
+        ------
+        DatasetError
+            A name is not a split.
+        """
+        names = names.split("+") if isinstance(names, str) else list(names)
+        unknown = [name for name in names if name not in SPLITS]
+        if unknown or not names:
+            raise DatasetError(
+                f"split {'+'.join(names)!r}: {', '.join(map(repr, unknown))} unknown; "
+                f"choose from {', '.join(SPLITS)}, joined by +"
+            )
+        split = self.split
+        if split is None:
+            return np.arange(len(self) if "train" in names else 0, dtype=np.int64)
+        wanted = [SPLITS[name] for name in names]
+        return np.flatnonzero(np.isin(split, wanted)).astype(np.int64)
+
+    def info(self) -> dict[str, Any]:
+        """Return what the file says of itself, as plain values for JSON."""
+        split, class_names = self.split, self.class_names
+        return {
+            "path": str(self.path),
+            "name": self.name,
+            "title": self.title,
+            "synthetic": self.synthetic,
+            "count": len(self),
+            "height": self.height,
+            "width": self.width,
+            "channels": self.channels,
+            "labels": "labels" in self._file,
+            "class_names": class_names,
+            "attribute_names": self.attribute_names,
+            "boxes": "boxes" in self._file,
+            "split": None
+            if split is None
+            else {name: int((split == value).sum()) for name, value in SPLITS.items()},
+            "source": self.source,
+            "licence": self.licence,
+            "fit": self._text("fit"),
+            "resize_filter": self._text("resize_filter"),
+            "background": self._text("background"),
+            "source_modes": json.loads(self._text("source_modes") or "null"),
+            "skipped": len(self._strings("skipped_files") or []),
+            "created_by": self._text("created_by"),
+            "command": self._text("command"),
+            "format_version": int(self._file.attrs["format_version"]),
+            "sha256": self.sha256,
+            "file_bytes": self.path.stat().st_size,
+        }
+
+    def _text(self, attribute: str) -> str:
+        return str(self._file.attrs.get(attribute, ""))
+
+    def _column(self, name: str) -> np.ndarray | None:
+        return self._file[name][:] if name in self._file else None
+
+    def _strings(self, name: str) -> list[str] | None:
+        if name not in self._file:
+            return None
+        return list(self._file[name].asstr(errors="replace")[:])
+
+
+def open_dataset(path: str | Path) -> Dataset:
+    """Open a prepared dataset after checking that it is one.
+
+    The checks read only the description, not the pixels; `find_problems` does that.
+
+    Parameters
+    ----------
+    path : str or Path
+        An HDF5 file in the layout of this module.
+
+    Returns
+    -------
+    Dataset
+        Also a context manager that closes the file.
+
+    Raises
+    ------
+    DatasetError
+        The file is missing, not HDF5, cut short, of another or a newer format, or
+        its shapes and dtypes do not fit together.
+    """
+    path = Path(path)
+    file = _open_hdf5(path)
+    try:
+        _check_layout(path, file)
+        return Dataset(path, file)
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        file.close()
+        raise DatasetError(
+            f"{path} is damaged ({error}); prepare it again with --force"
+        ) from error
+    except BaseException:
+        file.close()
+        raise
+
+
+def _open_hdf5(path: Path) -> h5py.File:
+    if path.is_dir():
+        raise DatasetError(
+            f"{path} is a folder, not a prepared dataset; "
+            f"make one with: scratchgan data prepare NAME {path}"
+        )
+    try:
+        return h5py.File(path, "r")
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path} does not exist") from error
+    except PermissionError as error:
+        raise DatasetError(f"{path} cannot be read: {error.strerror}") from error
+    except OSError as error:
+        if "truncated" in str(error):
+            reason = "is cut short; copy it again, or prepare it again with --force"
+        elif "lock" in str(error):
+            reason = "is being written by another program; try again later"
+        else:
+            reason = (
+                "is not an HDF5 file; make one from images with: "
+                "scratchgan data prepare NAME SOURCE"
+            )
+        raise DatasetError(f"{path} {reason}") from error
+
+
+def _check_layout(path: Path, file: h5py.File) -> None:
+    """Raise DatasetError unless names, shapes and dtypes are those of the format."""
+    if file.attrs.get("format") != FORMAT:
+        raise DatasetError(
+            f"{path} is an HDF5 file but not a scratchgan dataset (its attribute "
+            f"'format' is {file.attrs.get('format')!r}, expected {FORMAT!r}); "
+            "see docs/dataset-format.md"
+        )
+    version = int(file.attrs.get("format_version", 0))
+    if version != FORMAT_VERSION:
+        hint = "install a newer scratchgan" if version > FORMAT_VERSION else "remake it"
+        raise DatasetError(
+            f"{path} has dataset format version {version}, and this scratchgan reads "
+            f"version {FORMAT_VERSION}; {hint}"
+        )
+    images = _own_data(path, file, "images")
+    if (
+        images is None
+        or images.dtype != np.uint8
+        or images.ndim != 4
+        or images.shape[3] not in (1, 3)
+        or 0 in images.shape
+    ):
+        found = "missing" if images is None else f"{images.dtype} {images.shape}"
+        raise DatasetError(
+            f"{path}: /images is {found}, expected uint8 (N, H, W, 1 or 3) with N >= 1"
+        )
+    if int(file.attrs.get("count", len(images))) != len(images):
+        raise DatasetError(
+            f"{path}: the attribute 'count' says {file.attrs['count']} images and "
+            f"/images holds {len(images)}; prepare it again with --force"
+        )
+    for name, (dtype, rank) in _COLUMNS.items():
+        column = _own_data(path, file, name)
+        if column is None:
+            continue
+        is_string = h5py.check_string_dtype(column.dtype) is not None
+        if (
+            ("string" if is_string else str(column.dtype)) != dtype
+            or column.ndim != rank
+            or len(column) != len(images)
+        ):
+            raise DatasetError(
+                f"{path}: /{name} is {column.dtype} {column.shape}, expected {dtype} "
+                f"of rank {rank} with {len(images)} rows, one for each image"
+            )
+    attributes = file.get("attributes")
+    if attributes is not None:
+        names = attributes.attrs.get("attribute_names", ())
+        if len(names) != attributes.shape[1]:
+            raise DatasetError(
+                f"{path}: /attributes has {attributes.shape[1]} columns and "
+                f"{len(names)} attribute_names"
+            )
+    for name in ("class_names", "skipped_files", "skipped_reasons"):
+        _own_data(path, file, name)
+
+
+def _own_data(path: Path, file: h5py.File, name: str) -> h5py.Dataset | None:
+    """Return a dataset stored whole in this very file, or None where it is absent.
+
+    HDF5 can point into other files, and gives zeros for data never written: neither
+    is what a reader of images expects, so both are refused.
+    """
+    link = file.get(name, getlink=True)
+    if link is None:
+        return None
+    data = file[name] if isinstance(link, h5py.HardLink) else None
+    if not isinstance(data, h5py.Dataset) or data.is_virtual or data.external:
+        raise DatasetError(f"{path}: /{name} is not an array kept in this file")
+    if data.chunks is None:
+        whole = data.id.get_storage_size() >= data.nbytes
+    else:
+        chunks_needed = 1
+        for size, chunk in zip(data.shape, data.chunks, strict=True):
+            chunks_needed *= -(-size // chunk)
+        whole = data.id.get_num_chunks() >= chunks_needed
+    if not whole:
+        raise DatasetError(
+            f"{path}: /{name} is not complete; prepare it again with --force"
+        )
+    return data
+
+
+def pixels_sha256(
+    images: h5py.Dataset, progress: Callable[[int, int], None] | None = None
+) -> str:
+    """Return the SHA-256 of the pixels, in hexadecimal.
+
+    It is that of the bytes of ``/images`` in row-major order, image after image, as
+    ``hashlib.sha256(file["images"][:].tobytes())`` gives; here block by block.
+
+    Parameters
+    ----------
+    images : h5py.Dataset of shape (N, H, W, C), uint8
+        The pixels.
+    progress : callable, optional
+        Called with (images done, N).
+    """
+    digest = hashlib.sha256()
+    rows = 8 * images_per_chunk(*images.shape[1:])
+    for start in range(0, len(images), rows):
+        digest.update(images[start : start + rows].tobytes())
+        if progress is not None:
+            progress(min(start + rows, len(images)), len(images))
+    return digest.hexdigest()
+
+
+def find_problems(
+    dataset: Dataset, progress: Callable[[int, int], None] | None = None
+) -> list[str]:
+    """Read the whole dataset and return what is wrong with it, one line each.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        An open dataset; `open_dataset` has checked its shapes already.
+    progress : callable, optional
+        Called with (images done, N).
+
+    Returns
+    -------
+    list of str
+        Empty where every chunk reads, the pixels have the recorded SHA-256, labels
+        have a class name, attributes are finite, and split values are known.
+    """
+    problems = []
+    try:
+        found = pixels_sha256(dataset.images, progress)
+        if not dataset.sha256:
+            problems.append("no sha256 is recorded, so changed pixels go unnoticed")
+        elif found != dataset.sha256:
+            problems.append(
+                f"/images: sha256 is {found}, recorded is {dataset.sha256}: "
+                "the pixels were changed"
+            )
+    except (OSError, RuntimeError) as error:
+        problems.append(f"/images cannot be read: {error}")
+    checks = {
+        "labels": _label_problem,
+        "attributes": _attribute_problem,
+        "split": _split_problem,
+        "boxes": lambda dataset: dataset.boxes is None,
+        "source_files": lambda dataset: dataset.source_files is None,
+        "skipped_files": lambda dataset: not dataset.skipped_files,
+    }
+    for name, check in checks.items():
+        try:
+            problem = check(dataset)
+        except (OSError, RuntimeError, ValueError) as error:
+            problem = f"cannot be read: {error}"
+        if isinstance(problem, str):
+            problems.append(f"/{name} {problem}")
+    return problems
+
+
+def _label_problem(dataset: Dataset) -> str | None:
+    labels, class_names = dataset.labels, dataset.class_names
+    if labels is None:
+        return None
+    limit = len(class_names) if class_names else int(labels.max()) + 1
+    outside = int(((labels < 0) | (labels >= limit)).sum())
+    return f"has {outside} values outside 0..{limit - 1}" if outside else None
+
+
+def _attribute_problem(dataset: Dataset) -> str | None:
+    attributes = dataset.attributes
+    if attributes is None:
+        return None
+    bad = int((~np.isfinite(attributes)).sum())
+    return f"has {bad} values that are not finite numbers" if bad else None
+
+
+def _split_problem(dataset: Dataset) -> str | None:
+    split = dataset.split
+    if split is None:
+        return None
+    bad = int((~np.isin(split, list(SPLITS.values()))).sum())
+    return f"has {bad} values outside {sorted(SPLITS.values())}" if bad else None
+
+
+class DatasetWriter:
+    """Write a dataset of images that come in batches, of a number not yet known.
+
+    Use as a context manager: leaving it finishes the file and puts it in place;
+    leaving it with an exception removes what was written (see `Hdf5Output`).
+
+    Parameters
+    ----------
+    path : str or Path
+        The file to make or replace.
+    height, width, channels : int
+        The size of every image in pixels; channels is 1 or 3.
+    name, title, source, licence : str
+        What the dataset is and where it comes from, for people.
+    synthetic : bool, default=False
+        True where a program drew the images.
+    command : str, default=""
+        The command that makes this file.
+    class_names, attribute_names : sequence of str, optional
+        The names of the labels' values and of the attributes' columns.
+    expected_count : int, default=0
+        Images to come, at most: with it, a disk too small is refused at the start.
+    **description : str
+        More root attributes, such as ``fit`` and ``resize_filter``.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written: full disk, read-only folder.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        height: int,
+        width: int,
+        channels: int,
+        *,
+        name: str,
+        title: str,
+        source: str,
+        licence: str,
+        synthetic: bool = False,
+        command: str = "",
+        class_names: Sequence[str] | None = None,
+        attribute_names: Sequence[str] | None = None,
+        expected_count: int = 0,
+        **description: str,
+    ) -> None:
+        if channels not in (1, 3):
+            raise ValueError(f"channels is {channels}, expected 1 or 3")
+        self.path = Path(path)
+        self.image_shape = (height, width, channels)
+        self.count = 0
+        self._class_names = class_names
+        self._attribute_names = attribute_names
+        self._description = {
+            "format": FORMAT,
+            "format_version": FORMAT_VERSION,
+            "name": name,
+            "title": title,
+            "source": source,
+            "licence": licence,
+            "synthetic": synthetic,
+            "created_by": f"scratchgan {__version__}",
+            "command": command,
+            **description,
+        }
+        image_bytes = height * width * channels
+        self._output = Hdf5Output(self.path, needed_bytes=expected_count * image_bytes)
+        self._digest = hashlib.sha256()
+        self._columns: dict[str, h5py.Dataset] = {}
+
+    def __enter__(self) -> "DatasetWriter":
+        self._file = self._output.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            try:
+                self._finish()
+            except BaseException as failure:
+                self._output.__exit__(type(failure), failure, failure.__traceback__)
+                raise
+        self._output.__exit__(kind, error, traceback)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of the pixels written so far, see `pixels_sha256`."""
+        return self._digest.hexdigest()
+
+    def append(
+        self,
+        images: np.ndarray,
+        *,
+        source_files: Sequence[str] | None = None,
+        labels: np.ndarray | None = None,
+        attributes: np.ndarray | None = None,
+        boxes: np.ndarray | None = None,
+    ) -> None:
+        """Add a batch of images, with the same columns in every batch.
+
+        Parameters
+        ----------
+        images : array of shape (n, H, W, C), uint8
+            Pixels in [0, 255].
+        source_files : sequence of n str, optional
+            The file each image was made from.
+        labels : array of shape (n,), int64, optional
+            The class of each image, from 0.
+        attributes : array of shape (n, A), float32, optional
+            One column for each of `attribute_names`.
+        boxes : array of shape (n, B, 4), int32, optional
+            Rectangles: left, top, right, bottom in pixels; an unused one is zeros.
+
+        Raises
+        ------
+        ValueError
+            A shape or dtype does not fit, or the columns differ between batches.
+        OutputError
+            The disk refused a write.
+        """
+        if images.dtype != np.uint8 or images.shape[1:] != self.image_shape:
+            raise ValueError(
+                f"DatasetWriter.append: images are {images.dtype} {images.shape}, "
+                f"expected uint8 (n, {', '.join(map(str, self.image_shape))})"
+            )
+        batch = {"images": images}
+        if source_files is not None:
+            texts = [_stored_text(name) for name in source_files]
+            batch["source_files"] = np.array(texts, dtype=object)
+        if labels is not None:
+            batch["labels"] = np.asarray(labels, dtype=np.int64)
+        if attributes is not None:
+            batch["attributes"] = np.asarray(attributes, dtype=np.float32)
+        if boxes is not None:
+            batch["boxes"] = np.asarray(boxes, dtype=np.int32)
+        for name, rows in batch.items():
+            if len(rows) != len(images):
+                raise ValueError(
+                    f"DatasetWriter.append: {len(rows)} {name} for {len(images)} images"
+                )
+        if self.count == 0:
+            self._columns = {n: self._new_column(n, rows) for n, rows in batch.items()}
+        if batch.keys() != self._columns.keys():
+            raise ValueError(
+                f"DatasetWriter.append: this batch has {sorted(batch)}, "
+                f"the first had {sorted(self._columns)}"
+            )
+        end = self.count + len(images)
+        for name, rows in batch.items():
+            column = self._columns[name]
+            with self._output.writing():
+                column.resize(end, axis=0)
+                column[self.count : end] = rows
+        self._digest.update(np.ascontiguousarray(images))
+        self.count = end
+
+    def set_split(self, split: np.ndarray) -> None:
+        """Say to which split each image belongs, once all images are there.
+
+        Parameters
+        ----------
+        split : array of shape (N,), uint8
+            Values of `SPLITS`.
+        """
+        if len(split) != self.count:
+            raise ValueError(f"{len(split)} split values for {self.count} images")
+        with self._output.writing():
+            self._file.create_dataset("split", data=np.asarray(split, dtype=np.uint8))
+
+    def set_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
+        """Record the files that could not be read, each with the reason."""
+        if not skipped:
+            return
+        for name, texts in zip(
+            ("skipped_files", "skipped_reasons"),
+            zip(*skipped, strict=True),
+            strict=True,
+        ):
+            self._create_strings(name, texts)
+
+    def describe(self, **attributes: str) -> None:
+        """Add root attributes that are known only at the end."""
+        self._description.update(attributes)
+
+    def _new_column(self, name: str, rows: np.ndarray) -> h5py.Dataset:
+        if name == "images":
+            rows_per_chunk = images_per_chunk(*self.image_shape)
+        else:
+            rows_per_chunk = 4096
+        column = self._file.create_dataset(
+            name,
+            shape=(0, *rows.shape[1:]),
+            maxshape=(None, *rows.shape[1:]),
+            chunks=(rows_per_chunk, *rows.shape[1:]),
+            dtype=h5py.string_dtype() if rows.dtype == object else rows.dtype,
+        )
+        if name == "attributes":
+            names = list(self._attribute_names or ())
+            if len(names) != rows.shape[1]:
+                raise ValueError(
+                    f"{rows.shape[1]} attributes and {len(names)} attribute_names"
+                )
+            column.attrs["attribute_names"] = names
+        return column
+
+    def _create_strings(self, name: str, texts: Iterable[str]) -> None:
+        texts = [_stored_text(text) for text in texts]
+        with self._output.writing():
+            self._file.create_dataset(name, data=texts, dtype=h5py.string_dtype())
+
+    def _finish(self) -> None:
+        if self.count == 0:
+            raise DatasetError(f"{self.path}: no image came, so no file was written")
+        if self._class_names is not None:
+            self._create_strings("class_names", self._class_names)
+        self._description |= {"count": self.count, "sha256": self.sha256}
+        with self._output.writing():
+            for name, value in self._description.items():
+                is_text = isinstance(value, str)
+                self._file.attrs[name] = _stored_text(value) if is_text else value
+
+
+def _stored_text(text: str) -> str:
+    r"""Return text that HDF5 can hold: what UTF-8 cannot say, and NUL, as ``\x..``."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")

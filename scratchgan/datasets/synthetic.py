@@ -1,0 +1,188 @@
+"""Prepare the sets that scratchgan draws itself, so that nothing need be downloaded."""
+
+import contextlib
+import importlib
+import multiprocessing
+import signal
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+
+from scratchgan.datasets.catalogue import BUILT_IN, dataset_path
+from scratchgan.datasets.prepare import (
+    PrepareReport,
+    Progress,
+    available_cores,
+    check_replaceable,
+    in_order,
+)
+from scratchgan.datasets.schema import SPLITS, DatasetWriter
+from scratchgan.errors import DatasetError
+
+DEFAULT_COUNT = 20_000
+DEFAULT_SIZE = 64
+
+# Name -> the module that draws it: ATTRIBUTE_NAMES and draw_face(seed, index, size).
+_DRAWING_MODULES = {"faces": "scratchgan.datasets.synthetic_faces"}
+
+# Images a process draws before it hands them over: large enough that handing over
+# costs little, small enough that the progress bar moves.
+_BLOCK = 64
+
+# Validation and test take this fraction each; the rest is for training.
+_HELD_OUT = 0.05
+
+_Block = tuple[np.ndarray, np.ndarray]
+
+
+def prepare_synthetic(
+    name: str,
+    data_dir: str | Path | None = None,
+    count: int = DEFAULT_COUNT,
+    size: int = DEFAULT_SIZE,
+    seed: int = 0,
+    progress: Progress | None = None,
+    *,
+    force: bool = False,
+    workers: int | None = None,
+) -> PrepareReport:
+    """Draw a built-in set and write it to ``NAME.h5``.
+
+    The same count, size and seed give the same pixels, whatever the number of
+    processes. Image i does not depend on the count.
+
+    Parameters
+    ----------
+    name : str
+        One of `BUILT_IN`.
+    data_dir : str or Path, optional
+        See `data_folder`.
+    count : int, default=20000
+        Images to draw, at least 1.
+    size : int, default=64
+        Height and width in pixels.
+    seed : int, default=0
+        Chooses the images and the split.
+    progress : callable, optional
+        Called with (images done, count).
+    force : bool, default=False
+        Replace an existing file.
+    workers : int, optional
+        Processes; all cores by default. Where none can be started, this one draws.
+
+    Returns
+    -------
+    PrepareReport
+        What was written.
+
+    Raises
+    ------
+    DatasetError
+        There is no built-in set of that name.
+    OutputError
+        The file is there already, or cannot be written.
+    """
+    if name not in BUILT_IN:
+        raise DatasetError(
+            f"no built-in set {name!r}; there is {', '.join(BUILT_IN)}. To prepare "
+            f"your own images: scratchgan data prepare {name} SOURCE"
+        )
+    path = dataset_path(name, data_dir)
+    check_replaceable(path, force)
+    started = time.perf_counter()
+    module_name = _DRAWING_MODULES[name]
+    module = importlib.import_module(module_name)
+    starts = range(0, count, _BLOCK)
+    tasks = [(module_name, seed, s, min(s + _BLOCK, count), size) for s in starts]
+    writer = DatasetWriter(
+        path,
+        size,
+        size,
+        3,
+        name=name,
+        title=f"Synthetic {name}: {BUILT_IN[name]}",
+        source=f"drawn by scratchgan, seed {seed}; no photograph is involved",
+        licence="MIT, as scratchgan itself",
+        synthetic=True,
+        command=f"data prepare {name} --count {count} --size {size} --seed {seed}",
+        attribute_names=module.ATTRIBUTE_NAMES,
+        expected_count=count,
+    )
+    workers = min(workers or available_cores(), len(tasks))
+    with writer, contextlib.closing(_drawn_blocks(tasks, workers)) as blocks:
+        for images, attributes in blocks:
+            writer.append(images, attributes=attributes)
+            if progress is not None:
+                progress(writer.count, count)
+        writer.set_split(_random_split(count, seed))
+    return PrepareReport(
+        path=path,
+        count=count,
+        height=size,
+        width=size,
+        channels=3,
+        sha256=writer.sha256,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _random_split(count: int, seed: int) -> np.ndarray:
+    """Return split values, uint8 (count,): 90 % train, 5 % validation, 5 % test."""
+    held_out = int(count * _HELD_OUT)
+    # The second word keeps this stream apart from those that draw the images.
+    rows = np.random.default_rng([seed, 0x5911]).permutation(count)
+    split = np.full(count, SPLITS["train"], dtype=np.uint8)
+    split[rows[:held_out]] = SPLITS["validation"]
+    split[rows[held_out : 2 * held_out]] = SPLITS["test"]
+    return split
+
+
+def _draw_block(task: tuple[str, int, int, int, int]) -> _Block:
+    """Draw images start..stop-1; runs in a worker process, so all it needs is here."""
+    module_name, seed, start, stop, size = task
+    module = importlib.import_module(module_name)
+    drawn = [module.draw_face(seed, index, size) for index in range(start, stop)]
+    images, attributes = zip(*drawn, strict=True)
+    return np.stack(images), np.stack(attributes)
+
+
+def _drawn_blocks(tasks: list, workers: int) -> Iterator[_Block]:
+    """Yield the blocks in order, drawn by worker processes where they can be had.
+
+    Processes, not threads: drawing many small shapes holds the interpreter lock.
+    """
+    done = 0
+    if workers > 1:
+        try:
+            with contextlib.closing(_blocks_from_pool(tasks, workers)) as blocks:
+                for block in blocks:
+                    yield block
+                    done += 1
+            return
+        except (BrokenProcessPool, OSError, ImportError, NotImplementedError):
+            # No process could be started, or one was killed: a small container, a
+            # platform without semaphores, a script without a __main__ guard.
+            pass
+    for task in tasks[done:]:
+        yield _draw_block(task)
+
+
+def _blocks_from_pool(tasks: list, workers: int) -> Iterator[_Block]:
+    # Spawned, not forked: it is the same on every system, and a fork would copy the
+    # threads' locks of libraries that are loaded here.
+    pool = ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_leave_interrupts_to_parent,
+    )
+    with pool:
+        yield from in_order(pool, _draw_block, tasks, in_flight=3 * workers)
+
+
+def _leave_interrupts_to_parent() -> None:
+    """Ctrl-C reaches every process; only the parent should answer it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
