@@ -31,7 +31,6 @@ import numpy as np
 from scratchgan.datasets.synthetic_faces_body import (
     draw_background,
     draw_ears,
-    draw_head,
     draw_neck,
     draw_shoulders,
     finish,
@@ -52,6 +51,7 @@ from scratchgan.datasets.synthetic_faces_hair import (
     draw_beard,
     draw_front_hair,
     hair_colours,
+    hair_mass,
 )
 from scratchgan.datasets.synthetic_faces_parameters import FaceParameters, sample_face
 
@@ -141,24 +141,27 @@ def render_face(face: FaceParameters, size: int = 64) -> np.ndarray:
         )
     canvas = Canvas(size)
     head = Head(face.shape, face.pose)
+    # What several parts share: where the head is, where its hair, and their colours.
+    on_head = canvas.coverage(head.outline)
+    skin = skin_colours(canvas, head, face)
+    mass = hair_mass(canvas, head, face)
+    hair = hair_colours(canvas, head, face)
     # From the back of the picture to its front.
     draw_background(canvas, face)
-    skin = skin_colours(canvas, head, face)
-    hair = hair_colours(canvas, head, face)
-    draw_back_hair(canvas, head, face, hair)
+    draw_back_hair(canvas, head, face, mass, hair)
     draw_neck(canvas, head, face, skin)
     draw_shoulders(canvas, head, face)
     draw_ears(canvas, head, face, skin, near=False)
-    draw_head(canvas, head, skin)
+    canvas.paint(on_head, skin)
     draw_cheeks(canvas, head, face)
     draw_nose(canvas, head, face)
-    draw_beard(canvas, head, face)
+    draw_beard(canvas, head, face, on_head)
     draw_mouth(canvas, head, face)
     draw_eyes(canvas, head, face)
     draw_brows(canvas, head, face)
     if face.wears_glasses:
         draw_temples(canvas, head, face)
-    draw_front_hair(canvas, head, face, hair)
+    draw_front_hair(canvas, head, face, mass, hair, on_head)
     draw_ears(canvas, head, face, skin, near=True)
     if face.wears_glasses:
         draw_glasses(canvas, head, face)

@@ -1,5 +1,7 @@
 """What surrounds the features of a synthetic face: scene, shoulders, neck, skin."""
 
+import math
+
 import numpy as np
 
 from scratchgan.datasets.synthetic_faces_drawing import Canvas, Head, ellipse, ribbon
@@ -10,7 +12,7 @@ def draw_background(canvas: Canvas, face: FaceParameters) -> None:
     """Fill the picture with a gradient and soft blobs, as if far out of focus."""
     scene = face.scene
     x, y = canvas.x - 0.5, canvas.y - 0.5
-    along = x * np.cos(scene.slant) + y * np.sin(scene.slant)
+    along = x * math.cos(scene.slant) + y * math.sin(scene.slant)
     top = np.array(scene.top, np.float32)[:, None, None]
     bottom = np.array(scene.bottom, np.float32)[:, None, None]
     canvas.pixels[:] = top + (along + 0.5) * (bottom - top)
@@ -26,7 +28,7 @@ def _torso_x(head: Head) -> float:
 
     The body stays behind when the head turns or leans.
     """
-    return -0.12 * float(np.sin(np.radians(head.pose.turn)))
+    return -0.12 * head.sin_turn
 
 
 def draw_neck(
@@ -95,22 +97,19 @@ def skin_colours(canvas: Canvas, head: Head, face: FaceParameters) -> np.ndarray
     # Across, by the head's own outline at that height; near chin and crown by less,
     # so that the shade does not crowd into their corners.
     half = np.maximum(half, 0.45)
-    nx = np.clip((x - np.interp(y, level, middle)) / np.interp(y, level, half), -1, 1)
+    middle = np.interp(y, level, middle).astype(np.float32)
+    half = np.interp(y, level, half).astype(np.float32)
+    nx = np.clip((x - middle) / half, -1, 1)
     ny = np.clip(0.85 * y, -1, 1)
     nz = np.sqrt(np.clip(1.15 - 0.8 * nx * nx - 0.5 * ny * ny, 0.05, 1))
     lit = 0.62 * scene.light_x * nx + 0.5 * scene.light_y * ny + 0.75 * nz
-    amount = (scene.contrast * (lit - 0.55)).astype(np.float32)
+    amount = scene.contrast * (lit - 0.55)
     skin = np.array(face.skin, np.float32)[:, None, None]
     # Light bleaches skin; shadow makes it darker and warmer, never grey.
-    shadow = skin * np.array((0.60, 0.47, 0.44), np.float32)[:, None, None]
+    shadow = skin * np.array((0.60, 0.49, 0.46), np.float32)[:, None, None]
     glow = skin + (1 - skin) * 0.35
-    up, down = np.clip(amount, 0, 1), np.clip(-amount, 0, 1)
-    return skin + 0.75 * up * (glow - skin) + 1.3 * down * (shadow - skin)
-
-
-def draw_head(canvas: Canvas, head: Head, skin: np.ndarray) -> None:
-    """Draw the bare head: skin alone, shaded."""
-    canvas.paint(canvas.coverage(head.outline), skin)
+    up, down = np.clip(0.75 * amount, 0, 1), np.clip(-1.3 * amount, 0, 1)
+    return skin + up * (glow - skin) + down * (shadow - skin)
 
 
 def draw_ears(

@@ -47,6 +47,9 @@ class Canvas:
         self.pixels = np.zeros((3, size, size), np.float32)
         line = (np.arange(size, dtype=np.float32) + 0.5) / size
         self.x, self.y = np.meshgrid(line, line)
+        # Shapes are rasterised here, one after another; black in between.
+        self._fine = Image.new("L", (size * _SUPERSAMPLING, size * _SUPERSAMPLING))
+        self._pen = ImageDraw.Draw(self._fine)
 
     def coverage(self, *polygons: np.ndarray, blur: float = 0.0) -> np.ndarray:
         """Return how much of each pixel lies in any of the polygons.
@@ -72,20 +75,17 @@ class Canvas:
         )
         if left >= right or top >= bottom:
             return result
-        # Only the box around the shapes is rasterised: most features are small.
-        fine = Image.new(
-            "L", ((right - left) * _SUPERSAMPLING, (bottom - top) * _SUPERSAMPLING)
-        )
-        draw = ImageDraw.Draw(fine)
         # A pixel's middle has whole coordinates for Pillow, hence the half.
-        corners = (corners - (left, top)) * _SUPERSAMPLING - 0.5
-        flat = corners.ravel().tolist()
+        flat = (corners * _SUPERSAMPLING - 0.5).ravel().tolist()
         start = 0
         for polygon in polygons:
             end = start + 2 * len(polygon)
-            draw.polygon(flat[start:end], fill=255)
+            self._pen.polygon(flat[start:end], fill=255)
             start = end
-        mask = fine.reduce(_SUPERSAMPLING)
+        # Only the box around the shapes is read and wiped: most features are small.
+        box = tuple(edge * _SUPERSAMPLING for edge in (left, top, right, bottom))
+        mask = self._fine.reduce(_SUPERSAMPLING, box)
+        self._pen.rectangle(box, fill=0)
         if blur:
             mask = mask.filter(ImageFilter.GaussianBlur(blur * self.size))
         result[top:bottom, left:right] = np.asarray(mask)
@@ -140,13 +140,18 @@ class Head:
         Proportions.
     pose : Pose
         Direction, place and scale.
+
+    Attributes
+    ----------
+    sin_turn : float
+        How far a turn carries what lies one head unit before the axis.
     """
 
     def __init__(self, shape: HeadShape, pose: Pose) -> None:
         self.shape = shape
         self.pose = pose
         turn, nod, tilt = (math.radians(a) for a in (pose.turn, pose.nod, pose.tilt))
-        self._sin_turn, self._cos_turn = math.sin(turn), math.cos(turn)
+        self.sin_turn, self._cos_turn = math.sin(turn), math.cos(turn)
         self._sin_nod, self._cos_nod = math.sin(nod), math.cos(nod)
         self._sin_tilt, self._cos_tilt = math.sin(tilt), math.cos(tilt)
         skull = (1 - np.abs(np.minimum(_LEVELS, 0)) ** 2.3) ** (1 / 2.1)
@@ -170,8 +175,8 @@ class Head:
     def extent(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return middle and half-width of the turned head's outline at heights `v`."""
         wide = self.half_width(v) * self._cos_turn
-        deep = self.half_depth(v) * self._sin_turn
-        return self.centre_depth(v) * self._sin_turn, np.hypot(wide, deep)
+        deep = self.half_depth(v) * self.sin_turn
+        return self.centre_depth(v) * self.sin_turn, np.hypot(wide, deep)
 
     def flat(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Place points of the plane through the head, already turned.
@@ -210,8 +215,8 @@ class Head:
         array of shape (n, 2)
             Picture coordinates.
         """
-        across = x * self._cos_turn + z * self._sin_turn
-        towards = z * self._cos_turn - x * self._sin_turn
+        across = x * self._cos_turn + z * self.sin_turn
+        towards = z * self._cos_turn - x * self.sin_turn
         return self.flat(across, y * self._cos_nod + towards * self._sin_nod)
 
     def surface(self, points: np.ndarray, lift: np.ndarray | float = 0) -> np.ndarray:
@@ -263,12 +268,12 @@ class Head:
         """
         level = np.clip(y, -0.8, 0.3)
         wide = self.half_width(level) * self._cos_turn
-        deep = self.half_depth(level) * self._sin_turn
+        deep = self.half_depth(level) * self.sin_turn
         angle = np.radians(degrees) + np.arctan2(deep, wide)
         seen = np.clip(angle, -np.pi / 2, np.pi / 2)
         across = np.sin(seen) + 0.9 * (angle - seen)
         centre = self.centre_depth(level)
-        x = centre * self._sin_turn + np.hypot(wide, deep) * across
+        x = centre * self.sin_turn + np.hypot(wide, deep) * across
         towards = centre * self._cos_turn + self.half_depth(level) * np.cos(seen)
         return self.flat(x, y * self._cos_nod + towards * self._sin_nod)
 

@@ -305,10 +305,10 @@ def _draw_freckles(canvas: Canvas, head: Head, face: FaceParameters) -> None:
         return
     # Their own generator: places belong to the face and not to the drawing's size.
     rng = np.random.default_rng(face.scene.noise_seed + 1)
-    x = rng.normal(0, 0.30, 28)
-    y = f.eye_level + 0.24 + rng.normal(0, 0.07, 28)
+    x = rng.normal(0, 0.27, 36)
+    y = f.eye_level + 0.24 + rng.normal(0, 0.06, 36)
     places = np.stack((np.clip(x, -0.55, 0.55), y), axis=1)
-    spots = [ellipse(*place, 0.016, 0.016, 6) for place in places]
+    spots = [ellipse(*place, 0.014, 0.014, 6) for place in places]
     canvas.darken(canvas.coverage(*head.surfaces(spots)), f.freckles)
 
 

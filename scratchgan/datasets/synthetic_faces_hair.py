@@ -6,6 +6,8 @@ looks through. Hairline, fringe, parting and the strands beside the cheeks are a
 the window's edge.
 """
 
+import math
+
 import numpy as np
 
 from scratchgan.datasets.synthetic_faces_drawing import (
@@ -49,27 +51,33 @@ def _outline_side(
     if end > 0:
         thins = np.clip(v / end, 0, 1)
         thick *= 1 - (1 - falls) * 0.7 * thins
-        # Ends swing out a little, then close inwards over the last tenth.
+        # Ends swing out a little, and their corners are round.
         thick += falls * 0.10 * thins * (1 - hair.curl)
-        half *= 1 - 0.35 * falls * np.clip((thins - 0.82) / 0.18, 0, 1) ** 2
+        corner = np.clip(1 - (end - v) / 0.22, 0, 1)
+        thick -= falls * 0.22 * (1 - np.sqrt(1 - corner * corner))
     # The mass of hair lies behind the axis: a turn moves it against the face.
-    back = -0.10 - 0.10 * falls
-    x = middle + back * head.pose.turn / 60 + side * (half + thick)
-    y = v - hair.top * np.clip(-v, 0, 1) ** 0.6
+    back = -0.10 - 0.10 * float(falls)
+    x = middle + back * head.sin_turn + side * (half + thick)
+    upper = np.clip(-v, 0, 1)
+    y = v - hair.top * upper**0.6 * (1 + 0.5 * hair.lean * side * (1 - upper))
     # Waves, and the bumps of curls.
     along = np.arange(len(v))
     swing = hair.curl * 0.05 * falls * np.sin(along * 0.75 + hair.phase + side)
     bumps = hair.curl**2 * 0.05 * np.abs(np.sin(along * 0.62 + hair.phase * side))
+    tufts = hair.rough * 0.03 * np.abs(np.sin(along * 0.9 + 2 * hair.phase * side))
+    bumps += tufts * upper
     x += side * (swing + bumps)
-    y -= bumps * np.clip(-v, 0, 1)
+    y -= bumps * upper
     return x, y
 
 
-def _outline(head: Head, face: FaceParameters) -> np.ndarray:
-    """Return the outline of the hair in picture coordinates."""
+def hair_mass(canvas: Canvas, head: Head, face: FaceParameters) -> np.ndarray:
+    """Return the coverage of all hair of the head but bun and tail."""
+    if not face.hair.length:
+        return np.zeros_like(canvas.x)
     right = head.flat(*_outline_side(head, face, 1.0))
     left = head.flat(*_outline_side(head, face, -1.0))
-    return np.concatenate((right, left[::-1]))
+    return canvas.coverage(np.concatenate((right, left[::-1])))
 
 
 def _window(head: Head, face: FaceParameters) -> np.ndarray:
@@ -85,9 +93,11 @@ def _window(head: Head, face: FaceParameters) -> np.ndarray:
     swept = hair.hairline + 0.30 + 0.22 * (degrees - hair.part) / 60
     line = line + hair.fringe * 0.85 * (np.minimum(swept, brow) - line)
     line = line - hair.part_depth * parted
-    line = line - hair.receding * (0.75 - 0.35 * np.cos(degrees * np.pi / 42))
+    line = line + 0.15 * hair.sweep * np.sin(np.radians(degrees - hair.part))
+    # Hair recedes at the temples first.
+    line = line - hair.receding * (1 - 0.25 * np.cos(degrees * np.pi / 42))
     ragged = np.sin(across * 13 + hair.phase) + np.sin(across * 29 - hair.phase)
-    line = line + (0.012 + 0.025 * hair.curl + 0.02 * hair.fringe) * ragged
+    line = line + (0.006 + 0.025 * hair.curl + 0.018 * hair.fringe) * ragged
     # Down the cheeks, where hair may fall before the shoulders.
     down = np.array((-0.05, 0.25, 0.55, 0.85, 1.2, 1.6, 2.2))
     opens = np.array((0.0, 0.0, -2.0, -6.0, -10.0, -8.0, -2.0))
@@ -111,9 +121,9 @@ def hair_colours(canvas: Canvas, head: Head, face: FaceParameters) -> np.ndarray
     """Return the colour of hair everywhere, (3, size, size): strands, gloss, light."""
     hair, scene = face.hair, face.scene
     x, y = head.unflat(canvas.x, canvas.y)
-    x = x - 0.3 * np.sin(np.radians(head.pose.turn))
+    x = x - 0.3 * head.sin_turn
     # Strands leave the parting: alike along lines from the crown and, lower, down.
-    origin = 0.5 * np.sin(np.radians(hair.part))
+    origin = 0.5 * math.sin(math.radians(hair.part))
     strand = (x - origin) / (0.55 + 0.5 * np.clip(y + 1.1, 0, 1.2))
     wave = hair.curl * 2.2 * np.sin(7 * y + hair.phase + 3 * strand)
     texture = np.sin(strand * 13 + wave + hair.phase)
@@ -127,18 +137,20 @@ def hair_colours(canvas: Canvas, head: Head, face: FaceParameters) -> np.ndarray
     light += hair.gloss * band * (1 - 0.5 * hair.curl) * (1 + 0.25 * texture)
     # A little of every light is white: even black hair shines.
     base = np.array(hair.colour, np.float32)[:, None, None]
-    lit = np.clip(light, 0.45, 1.6).astype(np.float32)
+    lit = np.clip(light, 0.45, 1.6)
     return base * lit + 0.10 * np.maximum(lit - 1, 0)
 
 
 def draw_back_hair(
-    canvas: Canvas, head: Head, face: FaceParameters, colours: np.ndarray
+    canvas: Canvas,
+    head: Head,
+    face: FaceParameters,
+    mass: np.ndarray,
+    colours: np.ndarray,
 ) -> None:
     """Draw the hair behind neck and head, with bun or tail."""
     hair = face.hair
-    if not hair.length:
-        return
-    shapes = [_outline(head, face)]
+    shapes = []
     if hair.bun:
         middle = head.project(0.0, -0.98 - 0.4 * hair.bun, -0.42)
         radius = hair.bun * head.pose.scale
@@ -154,39 +166,45 @@ def draw_back_hair(
                 (side * 0.66, 0.4 + fall),
             ]
         )
-        turned = line[:, 0] - 0.6 * np.sin(np.radians(head.pose.turn))
+        turned = line[:, 0] - 0.6 * head.sin_turn
         line = head.flat(turned, line[:, 1])
         swell = np.interp(np.linspace(0, 1, len(line)), (0, 0.5, 1), (0.2, 0.22, 0.06))
         shapes.append(ribbon(line, swell * head.pose.scale))
     # It lies in the shadow of the head.
-    canvas.paint(canvas.coverage(*shapes), 0.72 * colours)
+    if shapes:
+        mass = np.maximum(mass, canvas.coverage(*shapes))
+    canvas.paint(mass, 0.72 * colours)
 
 
 def draw_front_hair(
-    canvas: Canvas, head: Head, face: FaceParameters, colours: np.ndarray
+    canvas: Canvas,
+    head: Head,
+    face: FaceParameters,
+    mass: np.ndarray,
+    colours: np.ndarray,
+    on_head: np.ndarray,
 ) -> None:
     """Draw the hair before the face, and its shadow on the forehead."""
     if not face.hair.length:
         return
-    mass = canvas.coverage(_outline(head, face))
-    mass *= 1 - canvas.coverage(_window(head, face))
+    mass = mass * (1 - canvas.coverage(_window(head, face)))
     shadow = canvas.soften(mass, 0.016)
     # Light comes from above: the shadow falls below the hair's edge.
     shift = max(1, canvas.size // 48)
     shadow[shift:] = shadow[:-shift].copy()
-    on_head = canvas.coverage(head.outline)
     canvas.darken(shadow * on_head * (1 - mass), 0.34)
     canvas.paint(mass, colours)
 
 
-def draw_beard(canvas: Canvas, head: Head, face: FaceParameters) -> None:
+def draw_beard(
+    canvas: Canvas, head: Head, face: FaceParameters, on_head: np.ndarray
+) -> None:
     """Draw beard, moustache, or the shadow of a shaven one."""
     beard, f = face.beard, face.features
     strongest = max(beard.shadow, beard.cheeks, beard.chin, beard.moustache)
     if not strongest:
         return
     colour = 0.85 * np.array(face.hair.colour)
-    on_head = canvas.coverage(head.outline)
     above = f.mouth_level - 0.17
     jaw = np.concatenate(
         (
@@ -218,15 +236,15 @@ def draw_beard(canvas: Canvas, head: Head, face: FaceParameters) -> None:
     clear = 1 - canvas.coverage(lips, blur=0.006)
     region = canvas.soften(canvas.coverage(jaw), 0.012) * on_head * clear
     # Shaven skin is only darker; a full beard also reaches below the chin.
-    canvas.paint(region * beard.shadow, 0.5 * colour + 0.1)
+    canvas.paint(region * beard.shadow, np.minimum(colour, 0.55 * np.array(face.skin)))
     if beard.cheeks:
-        fringe = canvas.coverage(_below_chin(head, face, 0.62, 80), blur=0.006)
+        fringe = canvas.coverage(_below_chin(head, face, 0.45, 1.03), blur=0.006)
         fringe *= 1 - on_head
         canvas.paint(np.maximum(region, fringe) * beard.cheeks, colour)
     elif beard.chin:
         patch = canvas.coverage(
             head.surface(ellipse(0, 0.82, 0.24, 0.2)),
-            _below_chin(head, face, 0.26, 30),
+            _below_chin(head, face, 0.8, 0.6),
             blur=0.008,
         )
         canvas.paint(patch * clear * beard.chin, colour)
@@ -250,14 +268,12 @@ def draw_beard(canvas: Canvas, head: Head, face: FaceParameters) -> None:
 
 
 def _below_chin(
-    head: Head, face: FaceParameters, half: float, spread: float
+    head: Head, face: FaceParameters, start: float, width: float
 ) -> np.ndarray:
-    """Return the part of a beard that hangs below the jaw."""
-    degrees = np.linspace(-spread, spread, 15)
-    bow = 1 - (degrees / spread) ** 2
-    edge = 0.75 + (0.25 + face.beard.length) * bow**0.6
-    shift = 0.3 * np.sin(np.radians(head.pose.turn))
-    x = shift + half * np.sin(np.radians(degrees)) / np.sin(np.radians(spread))
-    lower = head.flat(x, edge)
-    upper = head.flat(x[::-1], np.full(15, 0.6))
-    return np.concatenate((lower, upper))
+    """Return the jaw below the height `start`, drawn out by the beard's length."""
+    v = np.linspace(start, 1, 12)
+    middle, half = head.extent(v)
+    longer = v + face.beard.length * (v - start) / (1 - start)
+    right = head.flat(middle + width * half, longer)
+    left = head.flat(middle - width * half, longer)
+    return np.concatenate((right, left[::-1]))

@@ -23,9 +23,9 @@ MAX_TURN_DEGREES = 35.0
 # that every tone between them occurs.
 _SKIN_TONES = np.array(
     [
-        (0.985, 0.870, 0.795),
-        (0.950, 0.785, 0.670),
-        (0.875, 0.675, 0.525),
+        (0.975, 0.840, 0.745),
+        (0.940, 0.765, 0.640),
+        (0.870, 0.670, 0.520),
         (0.730, 0.510, 0.360),
         (0.545, 0.350, 0.235),
         (0.360, 0.230, 0.165),
@@ -102,6 +102,9 @@ class Hair:
     fringe: float  # 0 none to 1 down to the brows
     part: float  # degrees around the head, negative is left
     part_depth: float  # how far the parting opens upwards
+    sweep: float  # -1 to 1: how much lower the hair lies on one side of the parting
+    lean: float  # -1 to 1: how much higher it stands on one side
+    rough: float  # 0 smooth to 1 tousled outline
     receding: float  # 0 to 1
     cheek: float  # degrees around the head where hair beside the face begins
     front: float  # 0 behind the shoulders to 1 in front of them
@@ -258,12 +261,11 @@ def _any_colour(
 def _sample_skin(rng: np.random.Generator, tone: float) -> Colour:
     stops = np.linspace(0, 1, len(_SKIN_TONES))
     red, green, blue = (np.interp(tone, stops, channel) for channel in _SKIN_TONES.T)
-    undertone = rng.normal(0, 0.016)  # rosy below zero, golden above
-    olive = rng.normal(0, 0.010)
+    undertone = rng.uniform(-1, 1)  # rosy below zero, golden above
     return (
-        float(np.clip(red * (1 - olive), 0, 1)),
-        float(np.clip(green * (1 + undertone), 0, 1)),
-        float(np.clip(blue * (1 - 1.5 * undertone - olive), 0, 1)),
+        float(red),
+        float(green * (1 + (0.008 if undertone > 0 else 0.025) * undertone)),
+        float(blue * (1 - 0.05 * undertone)),
     )
 
 
@@ -274,8 +276,8 @@ def _sample_pose(rng: np.random.Generator) -> Pose:
         nod=float(np.clip(rng.normal(0, 4), -10, 10)),
         tilt=float(np.clip(rng.normal(0, 4), -11, 11)),
         x=float(0.5 + rng.normal(0, 0.014)),
-        y=float(0.475 + rng.normal(0, 0.014)),
-        scale=float(rng.uniform(0.345, 0.385)),
+        y=float(0.48 + rng.normal(0, 0.014)),
+        scale=float(rng.uniform(0.355, 0.40)),
     )
 
 
@@ -329,7 +331,7 @@ def _sample_features(
         smile=float(smile),
         mouth_open=float(mouth_open),
         blush=float(rng.uniform(0.05, 0.3) + (0.0 if man else 0.1)),
-        freckles=float(max(0.0, rng.uniform(-1.0, 0.45))),
+        freckles=float(max(0.0, rng.uniform(-0.8, 0.3))),
         age=age,
     )
 
@@ -355,7 +357,7 @@ def _sample_hair(rng: np.random.Generator, man: bool, age: float) -> Hair:
         "bald": 0.0,
         "receding": rng.uniform(0.12, 0.22),
         "short": rng.uniform(0.10, 0.26),
-        "curly": rng.uniform(0.16, 0.36),
+        "curly": rng.uniform(0.14, 0.34),
         "bob": rng.uniform(0.38, 0.56),
         "long": rng.uniform(0.60, 1.0),
         "tied": rng.uniform(0.16, 0.22),
@@ -367,10 +369,15 @@ def _sample_hair(rng: np.random.Generator, man: bool, age: float) -> Hair:
     }.get(kind, rng.uniform(0, 0.15))
     fluffy = rng.random()
     close = kind in ("receding", "tied")
-    side = 0.03 + 0.05 * fluffy + (0.12 * curl if kind == "curly" else 0.0)
+    volume = rng.uniform(0.0, 0.24) if kind == "curly" else 0.0
+    side = 0.03 + 0.05 * fluffy + volume
     if length > 0.36:
         side += 0.05
     over_cheeks = length > 0.3
+    receding = 0.0
+    if kind == "receding":
+        # Either a high forehead or only hair around the ears.
+        receding = rng.uniform(0.1, 0.3) if rng.random() < 0.6 else rng.uniform(0.7, 1)
     tail = 0.0
     bun = 0.0
     if kind == "tied":
@@ -380,15 +387,18 @@ def _sample_hair(rng: np.random.Generator, man: bool, age: float) -> Hair:
             tail = rng.choice([-1.0, 1.0]) * rng.uniform(0.8, 1.3)
     return Hair(
         length=float(length),
-        top=float(0.02 if close else 0.06 + 0.12 * fluffy + 0.06 * curl),
+        top=float(0.02 if close else 0.05 + 0.15 * fluffy + 0.6 * volume),
         side=float(0.02 if close else side),
         curl=float(curl),
         phase=float(rng.uniform(0, 2 * np.pi)),
-        hairline=float(rng.uniform(-0.66, -0.54)),
-        fringe=float(0.0 if close else max(0.0, rng.uniform(-0.7, 1.0))),
+        hairline=float(rng.uniform(-0.74, -0.58)),
+        fringe=float(0.0 if close else max(0.0, rng.uniform(-1.3, 1.0))),
         part=float(rng.normal(0, 24)),
         part_depth=float(rng.uniform(0, 0.16)),
-        receding=float(rng.uniform(0.5, 1.0) if kind == "receding" else 0.0),
+        sweep=float(rng.uniform(-1, 1)),
+        lean=float(rng.uniform(-1, 1)),
+        rough=float(0.0 if close else rng.beta(1.0, 1.6)),
+        receding=float(receding),
         cheek=float(rng.uniform(54, 72) if over_cheeks else rng.uniform(70, 80)),
         front=float(rng.random()),
         bun=float(bun),
@@ -400,10 +410,10 @@ def _sample_hair(rng: np.random.Generator, man: bool, age: float) -> Hair:
 
 def _sample_hair_colour(rng: np.random.Generator, age: float) -> Colour:
     # Two pigments: eumelanin darkens, pheomelanin reddens. Age takes both away.
-    dark = rng.beta(1.5, 0.9)
+    dark = rng.beta(2.0, 0.9)
     red = rng.beta(1.2, 3.0)
     value = 0.86 - 0.74 * dark
-    colour = np.array(_hsv(0.115 - 0.075 * red, 0.38 + 0.3 * red, value))
+    colour = np.array(_hsv(0.105 - 0.07 * red * dark, 0.45 + 0.3 * red * dark, value))
     grey = np.clip((age - 0.4) * rng.uniform(0.3, 2.2), 0, 0.9)
     colour += grey * (np.array((0.78, 0.77, 0.76)) - colour)
     return (float(colour[0]), float(colour[1]), float(colour[2]))
@@ -417,7 +427,7 @@ def _sample_beard(rng: np.random.Generator, man: bool) -> Beard:
         rng.choice(("none", "full", "goatee", "moustache"), p=(0.62, 0.20, 0.10, 0.08))
     )
     return Beard(
-        shadow=float(rng.uniform(0.0, 0.16)),
+        shadow=float(rng.uniform(0.0, 0.22)),
         cheeks=opacity if kind == "full" else 0.0,
         chin=opacity if kind in ("full", "goatee") else 0.0,
         moustache=0.0 if kind == "none" else opacity,
@@ -453,8 +463,8 @@ def _sample_clothes(rng: np.random.Generator) -> Clothes:
 
 
 def _sample_scene(rng: np.random.Generator) -> Scene:
-    first = _any_colour(rng, 0.6, 0.15)
-    second = _any_colour(rng, 0.6, 0.15)
+    first = _any_colour(rng, 0.5, 0.15)
+    second = _any_colour(rng, 0.5, 0.15)
     keep = rng.uniform(0.1, 0.7)  # of the first colour at the other end
     bottom = tuple(
         float(keep * a + (1 - keep) * b) for a, b in zip(first, second, strict=True)
@@ -479,7 +489,7 @@ def _sample_scene(rng: np.random.Generator) -> Scene:
         light_y=float(rng.uniform(-0.7, -0.1)),
         contrast=float(rng.uniform(0.5, 1.1)),
         exposure=float(rng.normal(1.0, 0.06)),
-        warmth=float(rng.normal(0, 0.03)),
+        warmth=float(np.clip(rng.normal(0, 0.018), -0.04, 0.06)),
         noise=float(rng.uniform(1.0, 2.6)),
         noise_seed=int(rng.integers(2**32)),
     )
