@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from scratchgan import __version__
+from scratchgan.commands.data import data
 from scratchgan.errors import ScratchGANError
 
 EXIT_INTERRUPTED = 130
@@ -36,3 +37,6 @@ class PlainErrorGroup(click.Group):
 @click.version_option(__version__, prog_name="scratchgan")
 def main() -> None:
     """Train, look into and check DCGANs written by hand on NumPy and CuPy."""
+
+
+main.add_command(data)

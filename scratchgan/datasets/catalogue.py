@@ -13,7 +13,7 @@ from scratchgan.errors import DatasetError
 DATA_VARIABLE = "SCRATCHGAN_DATA"
 
 # The sets that scratchgan draws itself, each with one line on what it shows.
-BUILT_IN = {"faces": "cartoon portraits drawn by scratchgan (synthetic)"}
+BUILT_IN = {"faces": "synthetic: cartoon portraits drawn by scratchgan"}
 
 
 def data_folder(option: str | Path | None = None) -> Path:

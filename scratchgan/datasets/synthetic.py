@@ -82,7 +82,7 @@ def prepare_synthetic(
     Raises
     ------
     DatasetError
-        There is no built-in set of that name.
+        There is no built-in set of that name, or not of that size.
     OutputError
         The file is there already, or cannot be written.
     """
@@ -96,6 +96,13 @@ def prepare_synthetic(
     started = time.perf_counter()
     module_name = _DRAWING_MODULES[name]
     module = importlib.import_module(module_name)
+    if count < 1:
+        raise DatasetError(f"count is {count}, expected at least 1 image")
+    try:
+        # What cannot be drawn, such as a size, is refused before any work.
+        module.draw_face(seed, 0, size)
+    except ValueError as error:
+        raise DatasetError(f"{name} cannot be drawn: {error}") from error
     starts = range(0, count, _BLOCK)
     tasks = [(module_name, seed, s, min(s + _BLOCK, count), size) for s in starts]
     writer = DatasetWriter(
@@ -104,7 +111,7 @@ def prepare_synthetic(
         size,
         3,
         name=name,
-        title=f"Synthetic {name}: {BUILT_IN[name]}",
+        title=f"{name}, {BUILT_IN[name]}",
         source=f"drawn by scratchgan, seed {seed}; no photograph is involved",
         licence="MIT, as scratchgan itself",
         synthetic=True,
