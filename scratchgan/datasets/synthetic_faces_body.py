@@ -107,7 +107,7 @@ def skin_colours(canvas: Canvas, head: Head, face: FaceParameters) -> np.ndarray
     skin = np.array(face.skin, np.float32)[:, None, None]
     # Light bleaches skin; shadow makes it darker and warmer, never grey.
     shadow = skin * np.array((0.60, 0.49, 0.46), np.float32)[:, None, None]
-    glow = skin + (1 - skin) * 0.35
+    glow = skin + (1 - skin) * 0.25
     up, down = np.clip(0.75 * amount, 0, 1), np.clip(-1.3 * amount, 0, 1)
     return skin + up * (glow - skin) + down * (shadow - skin)
 

@@ -410,7 +410,7 @@ def _sample_hair(rng: np.random.Generator, man: bool, age: float) -> Hair:
 
 def _sample_hair_colour(rng: np.random.Generator, age: float) -> Colour:
     # Two pigments: eumelanin darkens, pheomelanin reddens. Age takes both away.
-    dark = rng.beta(2.0, 0.9)
+    dark = rng.beta(2.4, 0.85)
     red = rng.beta(1.2, 3.0)
     value = 0.86 - 0.74 * dark
     colour = np.array(_hsv(0.105 - 0.07 * red * dark, 0.45 + 0.3 * red * dark, value))
