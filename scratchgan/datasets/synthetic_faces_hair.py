@@ -24,7 +24,7 @@ _LENGTHS = (0.0, 0.2, 0.36, 0.45, 1.0)
 _ENDS = (-0.15, 0.12, 0.5, 0.95, 2.0)
 
 
-def hair_end(face: FaceParameters) -> float:
+def _hair_end(face: FaceParameters) -> float:
     """Return the height at which the hair of `face` ends, in head units."""
     return float(np.interp(face.hair.length, _LENGTHS, _ENDS))
 
@@ -34,7 +34,7 @@ def _outline_side(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (x, y) of one side of the outline, from above the crown downwards."""
     hair = face.hair
-    end = hair_end(face)
+    end = _hair_end(face)
     # Over the crown by angle, down the side by height.
     angle = np.linspace(0, np.pi / 2, 22)
     v = np.concatenate((-np.cos(angle), np.linspace(0.04, 1, 26) * end))
@@ -170,9 +170,9 @@ def draw_back_hair(
         line = head.flat(turned, line[:, 1])
         swell = np.interp(np.linspace(0, 1, len(line)), (0, 0.5, 1), (0.2, 0.22, 0.06))
         shapes.append(ribbon(line, swell * head.pose.scale))
-    # It lies in the shadow of the head.
     if shapes:
         mass = np.maximum(mass, canvas.coverage(*shapes))
+    # It lies in the shadow of the head.
     canvas.paint(mass, 0.72 * colours)
 
 
@@ -201,46 +201,20 @@ def draw_beard(
 ) -> None:
     """Draw beard, moustache, or the shadow of a shaven one."""
     beard, f = face.beard, face.features
-    strongest = max(beard.shadow, beard.cheeks, beard.chin, beard.moustache)
-    if not strongest:
+    if not max(beard.shadow, beard.cheeks, beard.chin, beard.moustache):
         return
     colour = 0.85 * np.array(face.hair.colour)
-    above = f.mouth_level - 0.17
-    jaw = np.concatenate(
-        (
-            head.around(
-                np.array((-84.0, -66, -52, -34, -18, 0, 18, 34, 52, 66, 84)),
-                np.array(
-                    (
-                        -0.1,
-                        0.12,
-                        0.42,
-                        0.52,
-                        above,
-                        above,
-                        above,
-                        0.52,
-                        0.42,
-                        0.12,
-                        -0.1,
-                    )
-                ),
-            ),
-            head.around(np.array((95.0, 60, -60, -95)), np.array((0.9, 1.3, 1.3, 0.9))),
-        )
+    lips = ellipse(
+        0, f.mouth_level + 0.02 + 0.4 * f.mouth_open, _beard_gap(face), 0.075
     )
-    half = f.mouth_width * (1 + 0.4 * max(0.0, f.smile))
-    lips = head.surface(
-        ellipse(0, f.mouth_level + 0.02 + 0.4 * f.mouth_open, half, 0.075), 0.03
-    )
-    clear = 1 - canvas.coverage(lips, blur=0.006)
-    region = canvas.soften(canvas.coverage(jaw), 0.012) * on_head * clear
+    clear = 1 - canvas.coverage(head.surface(lips, 0.03), blur=0.006)
+    grows = canvas.soften(canvas.coverage(_beard_region(head, face)), 0.012)
+    grows *= on_head * clear
     # Shaven skin is only darker; a full beard also reaches below the chin.
-    canvas.paint(region * beard.shadow, np.minimum(colour, 0.55 * np.array(face.skin)))
+    canvas.paint(grows * beard.shadow, np.minimum(colour, 0.55 * np.array(face.skin)))
     if beard.cheeks:
-        fringe = canvas.coverage(_below_chin(head, face, 0.45, 1.03), blur=0.006)
-        fringe *= 1 - on_head
-        canvas.paint(np.maximum(region, fringe) * beard.cheeks, colour)
+        hanging = canvas.coverage(_below_chin(head, face, 0.72, 1.03), blur=0.006)
+        canvas.paint(np.maximum(grows, hanging * clear) * beard.cheeks, colour)
     elif beard.chin:
         patch = canvas.coverage(
             head.surface(ellipse(0, 0.82, 0.24, 0.2)),
@@ -249,22 +223,41 @@ def draw_beard(
         )
         canvas.paint(patch * clear * beard.chin, colour)
     if beard.moustache:
-        lip = f.mouth_level - 0.075
-        stroke = smooth(
-            [
-                (-half - 0.03, lip + 0.07 - 0.08 * max(0.0, f.smile)),
-                (-0.5 * half, lip),
-                (0, lip - 0.02),
-                (0.5 * half, lip),
-                (half + 0.03, lip + 0.07 - 0.08 * max(0.0, f.smile)),
-            ],
-            15,
-        )
-        swell = 0.052 * np.sin(np.linspace(0.25, np.pi - 0.25, 15)) ** 0.6
-        moustache = canvas.coverage(
-            head.surface(ribbon(stroke, swell), 0.04), blur=0.005
-        )
-        canvas.paint(moustache * beard.moustache, colour)
+        stroke = head.surface(_moustache(face), 0.04)
+        canvas.paint(canvas.coverage(stroke, blur=0.005) * beard.moustache, colour)
+
+
+def _beard_gap(face: FaceParameters) -> float:
+    """Return half the width of the opening around the lips."""
+    return face.features.mouth_width * (1 + 0.4 * max(0.0, face.features.smile))
+
+
+def _beard_region(head: Head, face: FaceParameters) -> np.ndarray:
+    """Return where a beard grows: from the ears down the cheeks, under the nose."""
+    lip = face.features.mouth_level - 0.17
+    degrees = np.array((0, 18, 34, 52, 66, 84, 95, 60))
+    height = np.array((lip, lip, 0.52, 0.42, 0.12, -0.1, 0.9, 1.3))
+    return np.concatenate(
+        (head.around(degrees, height), head.around(-degrees, height)[::-1])
+    )
+
+
+def _moustache(face: FaceParameters) -> np.ndarray:
+    """Return the moustache, seen from the front; a smile lifts its ends."""
+    half, lip = _beard_gap(face), face.features.mouth_level - 0.075
+    end = lip + 0.07 - 0.08 * max(0.0, face.features.smile)
+    line = smooth(
+        [
+            (-half - 0.03, end),
+            (-0.5 * half, lip),
+            (0, lip - 0.02),
+            (0.5 * half, lip),
+            (half + 0.03, end),
+        ],
+        15,
+    )
+    swell = np.sin(np.linspace(0.25, np.pi - 0.25, len(line))) ** 0.6
+    return ribbon(line, 0.052 * swell)
 
 
 def _below_chin(

@@ -299,7 +299,7 @@ def _sample_features(
     smile = rng.uniform(0.65, 1.0) if smiling else rng.uniform(-0.3, 0.1)
     shows_teeth = smiling and rng.random() < 0.8
     mouth_open = rng.uniform(0.07, 0.18) if shows_teeth else 0.0
-    lip_paint = rng.uniform(0, 0.12) if man else rng.beta(1.6, 1.6)
+    lip_paint = rng.uniform(0, 0.12) if man else 0.15 + 0.85 * rng.beta(1.6, 1.6)
     return Features(
         eye_distance=float(rng.uniform(0.295, 0.335)),
         eye_width=float(rng.uniform(0.145, 0.18)),
@@ -394,7 +394,7 @@ def _sample_hair(rng: np.random.Generator, man: bool, age: float) -> Hair:
         hairline=float(rng.uniform(-0.74, -0.58)),
         fringe=float(0.0 if close else max(0.0, rng.uniform(-1.3, 1.0))),
         part=float(rng.normal(0, 24)),
-        part_depth=float(rng.uniform(0, 0.16)),
+        part_depth=float(0.0 if receding else rng.uniform(0, 0.16)),
         sweep=float(rng.uniform(-1, 1)),
         lean=float(rng.uniform(-1, 1)),
         rough=float(0.0 if close else rng.beta(1.0, 1.6)),
