@@ -11,6 +11,9 @@ import click
 
 from scratchgan import __version__
 from scratchgan.commands.data import data
+from scratchgan.commands.generate import generate
+from scratchgan.commands.gradcheck import gradcheck
+from scratchgan.commands.train import train
 from scratchgan.errors import ScratchGANError
 
 EXIT_INTERRUPTED = 130
@@ -39,4 +42,5 @@ def main() -> None:
     """Train, look into and check DCGANs written by hand on NumPy and CuPy."""
 
 
-main.add_command(data)
+for command in (train, data, generate, gradcheck):
+    main.add_command(command)

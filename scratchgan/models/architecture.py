@@ -306,4 +306,3 @@ def _strided(
         stride=(stride, stride),
         padding=(side, side),
     )
-

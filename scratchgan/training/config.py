@@ -95,7 +95,9 @@ class TrainConfig:
                 "needs at least 2 images"
             )
         if self.decay_start is not None and self.decay_epochs < 1:
-            raise ConfigError("decay_epochs must be at least 1 where decay_start is set")
+            raise ConfigError(
+                "decay_epochs must be at least 1 where decay_start is set"
+            )
 
     @property
     def batches_a_step(self) -> int:

@@ -1,0 +1,248 @@
+"""Batches for training: shuffled, scaled, read ahead by a background thread.
+
+Reading random rows one by one from a compressed or chunked file is slow, so the order
+of an epoch is shuffled in two steps. Blocks of neighbouring rows are put in random
+order and gathered into windows of `WINDOW_BYTES`; a window is read block by block and
+shuffled in memory. A dataset smaller than a window, nearly every one, is so read once,
+kept, and shuffled perfectly.
+
+The order depends on seed and epoch alone, so a run is continued at any batch without
+replaying what came before.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from scratchgan.datasets.schema import Dataset
+from scratchgan.errors import DatasetError
+
+WINDOW_BYTES = 256 << 20
+"""Pixels shuffled together, as stored in the file."""
+BLOCK_IMAGES = 256
+"""Neighbouring rows that are read together."""
+BATCHES_AHEAD = 3
+
+
+@dataclass(frozen=True)
+class LoadedBatch:
+    """One batch on the host.
+
+    Attributes
+    ----------
+    images : ndarray of shape (N, C, H, W), float32
+        Channels-last in memory.
+    labels : ndarray of shape (N,), int64, or None
+    epoch, index : int
+        Which batch of which epoch this is, both from 0.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    epoch: int
+    index: int
+
+
+def scale_images(pixels: np.ndarray, output: str) -> np.ndarray:
+    """Turn uint8 (N, H, W, C) into float32 (N, C, H, W) in the range of G's output.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (N, H, W, C), uint8
+    output : {"tanh", "sigmoid"}
+        [-1, 1] or [0, 1].
+
+    Examples
+    --------
+    >>> scale_images(np.full((1, 1, 1, 1), 255, np.uint8), "tanh").item()
+    1.0
+    """
+    images = pixels.astype(np.float32)
+    if output == "tanh":
+        images /= 127.5
+        images -= 1
+    else:
+        images /= 255
+    return images.transpose(0, 3, 1, 2)
+
+
+def unscale_images(images: np.ndarray, output: str) -> np.ndarray:
+    """Turn G's float (N, C, H, W) into uint8 (N, H, W, C), rounded and clipped."""
+    pixels = (images + 1) * 127.5 if output == "tanh" else images * 255
+    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+class BatchLoader:
+    """Endless batches of a dataset, epoch after epoch.
+
+    A context manager and an iterator of `LoadedBatch`. A last partial batch is used,
+    unless it is a single image, for which batch normalisation has no variance.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Open for as long as the loader is used.
+    rows : ndarray of int64
+        Rows to use, ascending.
+    batch_size : int
+        Images in a batch.
+    height, width : int
+        Of the images wanted; larger ones of the same aspect are averaged down.
+    output : {"tanh", "sigmoid"}
+        Range of the images, that of G's output.
+    seed : int
+        Of the order.
+    epoch, index : int, default=0
+        Batch to start with.
+
+    Raises
+    ------
+    DatasetError
+        If there are fewer rows than a batch, or the size cannot be had.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        rows: np.ndarray,
+        *,
+        batch_size: int,
+        height: int,
+        width: int,
+        output: str,
+        seed: int,
+        epoch: int = 0,
+        index: int = 0,
+    ) -> None:
+        check_rows(dataset, rows, batch_size)
+        check_size(dataset, height, width)
+        self.dataset = dataset
+        self.rows = rows
+        self.batch_size = batch_size
+        self.size = height, width
+        self.output = output
+        self.seed = seed
+        image_bytes = dataset.height * dataset.width * dataset.channels
+        # Whole batches only, so that no batch takes its images from two windows.
+        self._window_rows = (
+            max(1, WINDOW_BYTES // image_bytes // batch_size) * batch_size
+        )
+        self._labels = dataset.labels
+        self._window = np.empty(0, np.int64)  # positions in rows, ascending
+        self._pixels = np.empty(0, np.uint8)  # of the window
+        batches = self._generate(epoch, index)
+        # One thread runs the generator; futures hand over its errors too.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="loader")
+        self._order_batch = lambda: self._executor.submit(next, batches)
+        self._ahead = deque(self._order_batch() for _ in range(BATCHES_AHEAD))
+
+    def __iter__(self) -> Iterator[LoadedBatch]:
+        return self
+
+    def __next__(self) -> LoadedBatch:
+        self._ahead.append(self._order_batch())
+        return self._ahead.popleft().result()
+
+    def __enter__(self) -> "BatchLoader":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _generate(self, epoch: int, index: int) -> Iterator[LoadedBatch]:
+        """Yield batches from the given one on, for ever."""
+        while True:
+            order = self._order(epoch)
+            for start in range(index * self.batch_size, len(order), self.batch_size):
+                positions = order[start : start + self.batch_size]
+                if len(positions) < 2:
+                    continue
+                window = start // self._window_rows * self._window_rows
+                self._read_window(order[window : window + self._window_rows])
+                yield self._batch(positions, epoch, start // self.batch_size)
+            epoch, index = epoch + 1, 0
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """Return the epoch's order as positions in ``rows``."""
+        rng = np.random.default_rng([self.seed, epoch])
+        positions = np.arange(len(self.rows))
+        blocks = np.split(positions, positions[BLOCK_IMAGES::BLOCK_IMAGES])
+        order = np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
+        for start in range(0, len(order), self._window_rows):
+            rng.shuffle(order[start : start + self._window_rows])
+        return order
+
+    def _read_window(self, positions: np.ndarray) -> None:
+        """Make these images the window, unless they are it already."""
+        wanted = np.sort(positions)
+        if np.array_equal(wanted, self._window):
+            return
+        self._window = self._pixels = np.empty(0)  # free the old one before reading
+        height, width = self.size
+        pixels = np.empty((len(wanted), height, width, self.dataset.channels), np.uint8)
+        # Split where blocks end, so that each read is one short stretch of the file.
+        cuts = np.flatnonzero(np.diff(wanted // BLOCK_IMAGES)) + 1
+        done = 0
+        for block in np.split(self.rows[wanted], cuts):
+            stretch = self.dataset.images[block[0] : block[-1] + 1]
+            pixels[done : done + len(block)] = reduce_images(
+                stretch[block - block[0]], height, width
+            )
+            done += len(block)
+        self._window, self._pixels = wanted, pixels
+
+    def _batch(self, positions: np.ndarray, epoch: int, index: int) -> LoadedBatch:
+        pixels = self._pixels[np.searchsorted(self._window, positions)]
+        labels = None if self._labels is None else self._labels[self.rows[positions]]
+        return LoadedBatch(scale_images(pixels, self.output), labels, epoch, index)
+
+
+def check_rows(dataset: Dataset, rows: np.ndarray, batch_size: int) -> None:
+    """Raise DatasetError if there are fewer rows than one batch."""
+    if len(rows) < batch_size:
+        raise DatasetError(
+            f"{dataset.path} has {len(rows)} images to train on, fewer than one batch "
+            f"of {batch_size}; use --batch-size {max(2, len(rows))} or less"
+        )
+
+
+def check_size(dataset: Dataset, height: int, width: int) -> bool:
+    """Return whether images must be averaged down to height x width.
+
+    Raises
+    ------
+    DatasetError
+        If they are smaller or of another aspect; the message has the command that
+        prepares them.
+    """
+    if (dataset.height, dataset.width) == (height, width):
+        return False
+    same_aspect = dataset.height * width == dataset.width * height
+    if same_aspect and dataset.height > height:
+        return True
+    size = str(height) if height == width else f"{height}x{width}"
+    raise DatasetError(
+        f"{dataset.path} holds images of {dataset.height}x{dataset.width} pixels and "
+        f"the network makes {height}x{width}; prepare them again: scratchgan data "
+        f"prepare {dataset.name}-{size} SOURCE --size {size}, or choose another --size"
+    )
+
+
+def reduce_images(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Average uint8 images (N, H, W, C) down to (N, height, width, C).
+
+    Every new pixel is the mean of the area it covers, fractions of pixels included.
+    """
+    if pixels.shape[1:3] == (height, width):
+        return pixels
+    channels = pixels.shape[3]
+    reduced = np.empty((len(pixels), height, width, channels), np.uint8)
+    for source, target in zip(pixels, reduced, strict=True):
+        image = Image.fromarray(source if channels == 3 else source[..., 0])
+        small = image.resize((width, height), Image.Resampling.BOX)
+        target[...] = np.asarray(small).reshape(height, width, channels)
+    return reduced

@@ -1,0 +1,103 @@
+"""What a run will take: parameters, memory and time, before it starts."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from scratchgan.backend import Device
+from scratchgan.models.architecture import Stage, plan_discriminator, plan_generator
+from scratchgan.models.latent import draw_latent
+from scratchgan.training.config import TrainConfig
+from scratchgan.training.state import new_state
+from scratchgan.training.step import Batch, train_step
+
+PROBE_BATCHES = (4, 16)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run will take.
+
+    Attributes
+    ----------
+    parameters_g, parameters_d : int
+        Trained values.
+    memory_bytes : int
+        Estimate for networks, optimisers, one step and one window of images.
+    step_seconds : float
+        Measured on small batches here and now, and extrapolated.
+    """
+
+    parameters_g: int
+    parameters_d: int
+    memory_bytes: int
+    step_seconds: float
+
+
+def forecast(config: TrainConfig, device: Device) -> Forecast:
+    """Return what a run of this configuration will take on the device.
+
+    The time is measured: steps on two small batches give the part that grows with the
+    batch and the part that does not. The memory is counted, see `memory_estimate`.
+    """
+    generator = plan_generator(config.network)
+    discriminator = plan_discriminator(config.network)
+    return Forecast(
+        sum(stage.parameters for stage in generator),
+        sum(stage.parameters for stage in discriminator),
+        memory_estimate(config),
+        measure_step_seconds(config, device),
+    )
+
+
+def memory_estimate(config: TrainConfig) -> int:
+    """Return the bytes a step needs: counted arrays, so an estimate.
+
+    Each parameter has a value, a gradient and two moments. Each stage keeps, for
+    backward, its normalised values and its activation; G's are alive while D learns
+    from one batch, and a backward pass has about three arrays of the largest stage.
+    The interpreter with its libraries takes about 60 MB.
+    """
+    stages = plan_generator(config.network), plan_discriminator(config.network)
+    parameters = sum(stage.parameters for plan in stages for stage in plan)
+    kept = sum(_kept_values(stage) for plan in stages for stage in plan)
+    largest = max(math.prod(stage.outputs) for plan in stages for stage in plan)
+    values = 4 * parameters + config.batch_size * (kept + 3 * largest)
+    return 4 * values + (60 << 20)
+
+
+def _kept_values(stage: Stage) -> int:
+    return math.prod(stage.outputs) * (2 if stage.norm else 1)
+
+
+def measure_step_seconds(config: TrainConfig, device: Device) -> float:
+    """Return the seconds of one step at the configured batch size, extrapolated."""
+    small, large = PROBE_BATCHES
+    state = new_state(config, device)
+    _timed_step(config, device, state, small)  # first calls load code and memory
+    seconds = {
+        size: min(_timed_step(config, device, state, size) for _ in range(2))
+        for size in PROBE_BATCHES
+    }
+    slope = max(0.0, (seconds[large] - seconds[small]) / (large - small))
+    return seconds[large] + slope * (config.batch_size - large)
+
+
+def _timed_step(config: TrainConfig, device: Device, state: object, size: int) -> float:
+    network = config.network
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (size, *network.image_shape)).astype(np.float32)
+    labels = np.eye(max(1, network.classes), dtype=np.float32)[np.zeros(size, int)]
+    batch = Batch(device.put(images), device.put(labels) if network.classes else None)
+    start = time.perf_counter()
+    losses = train_step(
+        state.gan,
+        [batch] * config.batches_a_step,
+        lambda count: device.put(draw_latent(network, count, rng)),
+        config.update_order,
+        check_finite=False,
+    )
+    float(losses.loss_g)  # a GPU has finished only when a number comes back
+    return time.perf_counter() - start

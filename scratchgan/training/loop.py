@@ -1,0 +1,290 @@
+"""The training loop: batches in; log, sample grids and checkpoints out."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from scratchgan.backend import Array, Device
+from scratchgan.datasets.loader import BatchLoader, LoadedBatch, reduce_images
+from scratchgan.datasets.schema import Dataset
+from scratchgan.errors import CheckpointError, NonFiniteError
+from scratchgan.functional.labels import one_hot
+from scratchgan.models.latent import draw_latent
+from scratchgan.optim import decayed_lr
+from scratchgan.training.checkpoint import refuse_non_finite, save_checkpoint
+from scratchgan.training.config import batches_an_epoch, config_to_dict
+from scratchgan.training.diagnose import first_non_finite
+from scratchgan.training.preview import (
+    generate_images,
+    image_grid,
+    labels_for_grid,
+    save_png,
+)
+from scratchgan.training.run_folder import RunFolder, append_log, trim_log
+from scratchgan.training.state import HISTORY, TrainingState, state_arrays, state_meta
+from scratchgan.training.step import Batch, StepLosses, train_step
+from scratchgan.training.stop import StopRequest
+
+FIGURE_EPOCHS = (1, 5)
+"""Epochs after which a grid is kept: figures 2 and 3 of the paper."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a run ended.
+
+    Attributes
+    ----------
+    step : int
+        Steps made in all.
+    interrupted : bool
+        Whether a signal asked it to stop.
+    checkpoint, samples : Path
+        The last ones written.
+    """
+
+    step: int
+    interrupted: bool
+    checkpoint: Path
+    samples: Path
+
+
+def train(
+    state: TrainingState,
+    dataset: Dataset,
+    run: RunFolder,
+    device: Device,
+    *,
+    show_progress: bool = True,
+) -> TrainResult:
+    """Train from where ``state`` is to the end of its configuration.
+
+    Every `log_every` steps a record goes to ``log.jsonl``; sample grids from the same
+    z and checkpoints follow their own intervals, and the last step always has both.
+    Between two steps a signal or the time limit saves and ends the run.
+
+    Parameters
+    ----------
+    state : TrainingState
+        New or loaded; changed in place.
+    dataset : Dataset
+        Open; its images fit the network.
+    run : RunFolder
+        Where everything is written.
+    device : Device
+        Where the networks live.
+    show_progress : bool, default=True
+        Draw a progress bar on stderr.
+
+    Raises
+    ------
+    NonFiniteError
+        If a loss is not finite; names the layer and the last good checkpoint.
+    DatasetError, OutputError
+        If data or disk do not allow to go on.
+    """
+    config = state.config
+    rows = dataset.rows_of_split(config.split)
+    total = config.total_steps(len(rows))
+    loader = BatchLoader(
+        dataset,
+        rows,
+        batch_size=config.batch_size,
+        height=config.network.height,
+        width=config.network.width,
+        output=config.network.output,
+        seed=config.seed,
+        epoch=state.epoch,
+        index=state.batch,
+    )
+    session = _Session(
+        state, run, device, batches_an_epoch(len(rows), config.batch_size)
+    )
+    run.remove_leftovers()
+    run.write_config(config_to_dict(config))
+    trim_log(run, state.step)
+
+    with (
+        StopRequest(config.max_minutes) as stop,
+        loader,
+        tqdm(
+            total=total, initial=state.step, disable=not show_progress, unit="step"
+        ) as bar,
+    ):
+        if state.step == 0:
+            session.save_real_images(dataset, rows)
+        while state.step < total and not stop.due:
+            epoch_before = state.epoch
+            losses = session.step(loader)
+            if state.step == 1 or state.step % config.log_every == 0:
+                record = session.log(losses, keep=True)
+                bar.set_postfix_str(
+                    f"loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}"
+                )
+            if state.step % config.sample_every == 0:
+                session.save_samples(f"{state.step:06d}")
+            if epoch_before < state.epoch in FIGURE_EPOCHS:
+                session.save_samples(f"epoch-{state.epoch:03d}")
+            if state.step % config.checkpoint_every == 0:
+                session.save_checkpoint()
+            bar.update()
+        session.finish()
+    return TrainResult(
+        state.step,
+        stop.interrupted,
+        run.checkpoint_file(state.step),
+        run.samples / f"{state.step:06d}.png",
+    )
+
+
+class _Session:
+    """One stretch of a run, from its start or a resume to its end."""
+
+    def __init__(
+        self, state: TrainingState, run: RunFolder, device: Device, epoch_batches: int
+    ) -> None:
+        self.state = state
+        self.config = state.config
+        self.run = run
+        self.device = device
+        self.epoch_batches = epoch_batches
+        self.losses: StepLosses | None = None
+        self.written: set[tuple[str, int]] = set()  # (what, step) of this stretch
+        self._since = time.perf_counter()  # start, steps and waiting since the last log
+        self._steps = 0
+        self._waited = 0.0
+
+    def step(self, loader: BatchLoader) -> StepLosses:
+        """Make one step and move on by its batches."""
+        state, config = self.state, self.config
+        lr = decayed_lr(config.lr, state.epoch, config.decay_start, config.decay_epochs)
+        state.gan.adam_g.lr = state.gan.adam_d.lr = lr
+
+        start = time.perf_counter()
+        loaded = [next(loader) for _ in range(config.batches_a_step)]
+        self._waited += time.perf_counter() - start
+        batches = [self._to_device(batch) for batch in loaded]
+        # Asking a GPU for a number makes it finish its queue: only when logging.
+        check = self.device.kind == "cpu" or (state.step + 1) % config.log_every == 0
+        try:
+            with np.errstate(all="ignore"):  # the check below says it in plain words
+                self.losses = train_step(
+                    state.gan,
+                    batches,
+                    self._draw_z,
+                    config.update_order,
+                    check_finite=check,
+                )
+        except NonFiniteError as error:
+            culprit = first_non_finite(
+                state.gan, batches[0], self._draw_z(len(batches[0].images))
+            )
+            raise self._non_finite(f"{error}; it began at {culprit}") from None
+
+        state.step += 1
+        self._steps += 1
+        last = loaded[-1]
+        state.epoch, state.batch = last.epoch, last.index + 1
+        if state.batch == self.epoch_batches:
+            state.epoch, state.batch = last.epoch + 1, 0
+        return self.losses
+
+    def log(self, losses: StepLosses, *, keep: bool) -> dict[str, Any]:
+        """Write one record; ``keep`` also puts it into the checkpoints' history.
+
+        The history has the regular records only, so that it does not depend on where
+        a run was cut.
+        """
+        state = self.state
+        record: dict[str, Any] = {
+            "step": state.step,
+            "epoch": round(state.epoch + state.batch / self.epoch_batches, 4),
+            **{name: float(getattr(losses, name)) for name in HISTORY[1:]},
+            "lr": state.gan.adam_d.lr,
+        }
+        if keep:
+            for name in HISTORY:
+                state.history[name].append(record[name])
+        now = time.perf_counter()
+        seconds = (now - self._since) / max(1, self._steps)
+        images = self.config.batch_size * self.config.batches_a_step
+        record |= {
+            "seconds_per_step": round(seconds, 5),
+            "images_per_second": round(images / seconds, 1),
+            "data_wait": round(self._waited / (now - self._since), 4),
+        }
+        self._since, self._steps, self._waited = now, 0, 0.0
+        append_log(self.run, record)
+        self.written.add(("log", state.step))
+        return record
+
+    def save_samples(self, name: str) -> None:
+        """Write the grid of G's images from the run's fixed z."""
+        config, network = self.config, self.config.network
+        count = config.grid_rows * config.grid_columns
+        images = generate_images(
+            self.state.gan.generator,
+            range(count),
+            self.device,
+            labels=labels_for_grid(network, count, config.grid_columns),
+        )
+        grid = image_grid(images, config.grid_columns)
+        save_png(grid, self.run.samples / f"{name}.png")
+        if name.isdigit():
+            self.written.add(("samples", self.state.step))
+
+    def save_real_images(self, dataset: Dataset, rows: np.ndarray) -> None:
+        """Write a grid of training images as the networks see them."""
+        config, network = self.config, self.config.network
+        count = min(len(rows), config.grid_rows * config.grid_columns)
+        pixels = reduce_images(
+            dataset.images[rows[:count]], network.height, network.width
+        )
+        save_png(image_grid(pixels, config.grid_columns), self.run.samples / "real.png")
+
+    def save_checkpoint(self) -> None:
+        """Write a checkpoint and delete those that are no longer kept."""
+        arrays = state_arrays(self.state)
+        try:
+            refuse_non_finite(arrays)
+        except CheckpointError as error:
+            raise self._non_finite(str(error)) from None
+        step = self.state.step
+        save_checkpoint(self.run.checkpoint_file(step), arrays, state_meta(self.state))
+        self.run.remove_old_checkpoints(self.config.keep_last, self.config.keep_every)
+        self.written.add(("checkpoint", step))
+
+    def finish(self) -> None:
+        """Write what the last step has not written yet."""
+        step = self.state.step
+        if self.losses is not None and ("log", step) not in self.written:
+            self.log(self.losses, keep=False)
+        if ("samples", step) not in self.written:
+            self.save_samples(f"{step:06d}")
+        if ("checkpoint", step) not in self.written:
+            self.save_checkpoint()
+
+    def _to_device(self, batch: LoadedBatch) -> Batch:
+        labels = None
+        if self.config.network.classes:
+            labels = self.device.put(one_hot(batch.labels, self.config.network.classes))
+        return Batch(self.device.put(batch.images), labels)
+
+    def _draw_z(self, count: int) -> Array:
+        return self.device.put(draw_latent(self.config.network, count, self.state.rng))
+
+    def _non_finite(self, what: str) -> NonFiniteError:
+        steps = self.run.checkpoint_steps()
+        kept = (
+            f"the last good checkpoint is {self.run.checkpoint_file(steps[-1])}"
+            if steps
+            else "there was no checkpoint yet"
+        )
+        return NonFiniteError(
+            f"training stopped at step {self.state.step + 1}: {what}; {kept}; "
+            "a smaller --lr is the usual cure"
+        )

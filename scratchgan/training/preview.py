@@ -1,0 +1,105 @@
+"""Pictures of what G makes: grids from fixed z."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from scratchgan.backend import Device, to_host
+from scratchgan.datasets.loader import unscale_images
+from scratchgan.files import complete_file
+from scratchgan.functional.labels import one_hot
+from scratchgan.models.architecture import NetworkConfig
+from scratchgan.models.dcgan import Generator
+from scratchgan.models.latent import latent_from_seeds
+
+BATCH = 64
+"""Images made at a time; with running averages the picture does not depend on it."""
+GAP = 2
+"""Pixels between tiles."""
+
+
+def generate_images(
+    generator: Generator,
+    seeds: Sequence[int],
+    device: Device,
+    *,
+    labels: Sequence[int] | None = None,
+    batch_statistics: bool = False,
+) -> np.ndarray:
+    """Return the image of each seed, uint8 (N, H, W, C).
+
+    Parameters
+    ----------
+    generator : Generator
+        Its mode and its running averages are as before afterwards.
+    seeds : sequence of int
+        Seed k means the z drawn first from ``numpy.random.default_rng(k)``.
+    device : Device
+        Where the generator lives.
+    labels : sequence of int, optional
+        Class of each image, for a conditional generator.
+    batch_statistics : bool, default=False
+        Normalise with the statistics of the images made together, as the authors
+        did, all seeds in one batch, instead of the running averages of the training.
+    """
+    config = generator.config
+    z = latent_from_seeds(config, seeds)  # (N, latent_dim)
+    rows = one_hot(labels, config.classes) if config.classes else None
+    size = len(seeds) if batch_statistics else BATCH
+    was_training = generator.training
+    averages = {name: array.copy() for name, array in generator.buffers().items()}
+    generator.train(batch_statistics)
+    parts = []
+    for start in range(0, len(seeds), size):
+        part = slice(start, start + size)
+        given = (device.put(z[part]),)
+        if rows is not None:
+            given += (device.put(rows[part]),)
+        parts.append(unscale_images(to_host(generator(*given)), config.output))
+    for name, array in generator.buffers().items():
+        array[...] = averages[name]
+    generator.train(was_training)
+    return np.concatenate(parts)
+
+
+def labels_for_grid(
+    config: NetworkConfig, count: int, columns: int
+) -> list[int] | None:
+    """Return one class a row of the grid, or None for an unconditional network."""
+    if not config.classes:
+        return None
+    return [position // columns % config.classes for position in range(count)]
+
+
+def image_grid(images: np.ndarray, columns: int) -> np.ndarray:
+    """Arrange uint8 images (N, H, W, C) in rows of ``columns``, with a gap between.
+
+    The last row is filled up with the gap's grey.
+    """
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
+    grid = np.full(
+        (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels),
+        128,
+        np.uint8,
+    )
+    for position, image in enumerate(images):
+        row, column = divmod(position, columns)
+        top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
+        grid[top : top + height, left : left + width] = image
+    return grid
+
+
+def save_png(pixels: np.ndarray, path: Path) -> None:
+    """Write uint8 (H, W, C) as PNG, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
+    with complete_file(path) as temporary:
+        image.save(temporary, format="png")

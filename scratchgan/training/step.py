@@ -1,0 +1,167 @@
+"""One training step: an update of D and an update of G.
+
+Losses, for logits a = D(x) and s the sigmoid (Radford et al. 2016; Goodfellow et al.
+2014, the non-saturating form)::
+
+    L_D = mean[-log s(a_real)] + mean[-log(1 - s(a_fake))]
+    L_G = mean[-log s(a_fake)]
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from scratchgan.backend import Array
+from scratchgan.errors import NonFiniteError
+from scratchgan.functional.losses import (
+    bce_with_logits,
+    real_probability,
+    softmax_cross_entropy,
+)
+from scratchgan.models.dcgan import Discriminator, Generator
+from scratchgan.optim import Adam
+
+FAKE, REAL = 0, 1
+
+
+@dataclass
+class Gan:
+    """Both networks and their optimisers."""
+
+    generator: Generator
+    discriminator: Discriminator
+    adam_g: Adam
+    adam_d: Adam
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the networks see of one batch.
+
+    Attributes
+    ----------
+    images : array of shape (N, C, H, W), float32
+        In the range of G's output, [-1, 1] or [0, 1].
+    labels : array of shape (N, K), float32, or None
+        One-hot, for conditional networks.
+    """
+
+    images: Array
+    labels: Array | None = None
+
+
+@dataclass(frozen=True)
+class StepLosses:
+    """What a step measured, as scalars that still live on the device.
+
+    Attributes
+    ----------
+    loss_d, loss_g : array of shape ()
+        Before the respective update.
+    p_real, p_fake : array of shape ()
+        D's mean probability of being real, for real images and for fake ones.
+    """
+
+    loss_d: Array
+    loss_g: Array
+    p_real: Array
+    p_fake: Array
+
+
+def train_step(
+    gan: Gan,
+    batches: list[Batch],
+    draw_z: Callable[[int], Array],
+    update_order: str,
+    *,
+    check_finite: bool = True,
+) -> StepLosses:
+    """Make one step, a D update and a G update, in the order asked for.
+
+    Parameters
+    ----------
+    gan : Gan
+        Networks and optimisers, changed in place.
+    batches : list of Batch
+        One, or two for the alternating order.
+    draw_z : callable
+        Takes a count and returns z of shape (count, latent_dim) on the device.
+    update_order : {"pytorch", "tensorflow", "alternating"}
+        ``"pytorch"``: D, then G on the same z through the updated D. ``"tensorflow"``:
+        the same with a fresh z for G. ``"alternating"``: G on the first batch, then
+        D on the second with a fresh z, as the authors' code does; the first batch
+        gives G its size and labels only, so D learns from half of the images.
+    check_finite : bool, default=True
+        Raise as soon as a loss is not finite, before it reaches the weights. On a GPU
+        every look at a loss waits for the device.
+
+    Raises
+    ------
+    NonFiniteError
+        If ``check_finite`` and a loss is not finite.
+    """
+    if update_order == "alternating":
+        first, second = batches
+        fake, fake_ctx = gan.generator.forward(draw_z(len(first.images)), first.labels)
+        loss_g = update_generator(gan, fake, fake_ctx, first.labels, check_finite)
+        fake = gan.generator(draw_z(len(second.images)), second.labels)
+        loss_d, p_real, p_fake = update_discriminator(gan, second, fake, check_finite)
+        return StepLosses(loss_d, loss_g, p_real, p_fake)
+
+    (batch,) = batches
+    fake, fake_ctx = gan.generator.forward(draw_z(len(batch.images)), batch.labels)
+    loss_d, p_real, p_fake = update_discriminator(gan, batch, fake, check_finite)
+    if update_order == "tensorflow":
+        fake, fake_ctx = gan.generator.forward(draw_z(len(fake)), batch.labels)
+    loss_g = update_generator(gan, fake, fake_ctx, batch.labels, check_finite)
+    return StepLosses(loss_d, loss_g, p_real, p_fake)
+
+
+def update_discriminator(
+    gan: Gan, batch: Batch, fake: Array, check_finite: bool
+) -> tuple[Array, Array, Array]:
+    """Make D call real images real and fake ones fake; return (loss, p_real, p_fake).
+
+    Real and fake go through D one after the other, because batch normalisation must
+    take the statistics of each alone (authors' code); their gradients add up.
+    """
+    gan.discriminator.zero_grad()
+    losses, probabilities = [], []
+    for images, target in ((batch.images, REAL), (fake, FAKE)):
+        logits, ctx = gan.discriminator.forward(images, batch.labels)
+        loss, dlogits = gan_loss(logits, target)
+        _refuse_non_finite(loss, "D", check_finite)
+        gan.discriminator.backward(dlogits, ctx, need_dx=False)
+        losses.append(loss)
+        probabilities.append(real_probability(logits).mean())
+    gan.adam_d.step()
+    return losses[0] + losses[1], *probabilities
+
+
+def update_generator(
+    gan: Gan, fake: Array, fake_ctx: list, labels: Array | None, check_finite: bool
+) -> Array:
+    """Make D call G's images real; return the loss.
+
+    The gradient runs back through D, whose own parameters stay as they are, into the
+    images and on into G.
+    """
+    logits, ctx = gan.discriminator.forward(fake, labels)
+    loss, dlogits = gan_loss(logits, REAL)
+    _refuse_non_finite(loss, "G", check_finite)
+    dfake = gan.discriminator.backward(dlogits, ctx, need_dparams=False)  # (N, C, H, W)
+    gan.generator.zero_grad()
+    gan.generator.backward(dfake, fake_ctx, need_dx=False)
+    gan.adam_g.step()
+    return loss
+
+
+def gan_loss(logits: Array, target: int) -> tuple[Array, Array]:
+    """Return (loss, dlogits): one logit has a sigmoid in its loss, two a softmax."""
+    if logits.shape[1] == 1:
+        return bce_with_logits(logits, float(target))
+    return softmax_cross_entropy(logits, target)
+
+
+def _refuse_non_finite(loss: Array, network: str, check: bool) -> None:
+    if check and not abs(float(loss)) < float("inf"):
+        raise NonFiniteError(f"the loss of {network} is {float(loss)}")
