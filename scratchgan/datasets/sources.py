@@ -9,6 +9,7 @@ A new kind of source is a subclass of `Source`, listed in `SOURCE_KINDS`.
 
 import difflib
 import os
+import stat
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
@@ -284,13 +285,15 @@ def _files_below(top: Path) -> Iterator[str]:
             name = prefix + entry.name
             if _is_hidden(entry.name):
                 continue
-            if entry.is_dir():
+            is_link = entry.is_symlink()
+            # A link to itself makes entry.is_dir() raise; isdir() says False.
+            if os.path.isdir(entry.path) if is_link else entry.is_dir():
                 real = Path(entry.path).resolve()
                 if real not in visited:
                     visited.add(real)
                     waiting.append((Path(entry.path), f"{name}/"))
             # A broken link is listed, and skipped with its reason when it is read.
-            elif entry.is_file() or entry.is_symlink():
+            elif is_link or entry.is_file():
                 yield name
 
 
@@ -306,8 +309,11 @@ def _is_image(name: str) -> bool:
 
 def _read_file(path: Path) -> bytes:
     try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe could wait for ever
+            raise UnreadableImage("not a regular file")
         with open(path, "rb") as file:
-            return _read_bounded(file.read, os.fstat(file.fileno()).st_size)
+            return _read_bounded(file.read, status.st_size)
     except OSError as error:
         raise UnreadableImage(error.strerror or str(error)) from error
 

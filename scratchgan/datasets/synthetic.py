@@ -6,9 +6,10 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -181,7 +182,7 @@ def _drawn_blocks(tasks: list, workers: int) -> Iterator[_Block]:
 def _blocks_from_pool(tasks: list, workers: int) -> Iterator[_Block]:
     # Spawned, not forked: it is the same on every system, and a fork would copy the
     # threads' locks of libraries that are loaded here.
-    pool = ProcessPoolExecutor(
+    pool = _Workers(
         workers,
         mp_context=multiprocessing.get_context("spawn"),
         initializer=_leave_interrupts_to_parent,
@@ -190,6 +191,21 @@ def _blocks_from_pool(tasks: list, workers: int) -> Iterator[_Block]:
         yield from in_order(pool, _draw_block, tasks, in_flight=3 * workers)
 
 
+class _Workers(ProcessPoolExecutor):
+    """Processes that leave Ctrl-C, which reaches them all, to their parent."""
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future:
+        """Submit a task; this is where processes are started, as they are needed."""
+        # Until a new process has come to its initializer, Ctrl-C would print its
+        # traceback. It inherits the signals held back here; Windows has no such thing.
+        if not hasattr(signal, "pthread_sigmask"):
+            return super().submit(*args, **kwargs)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(*args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _leave_interrupts_to_parent() -> None:
-    """Ctrl-C reaches every process; only the parent should answer it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
