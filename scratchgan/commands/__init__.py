@@ -11,6 +11,7 @@ import click
 
 from scratchgan import __version__
 from scratchgan.commands.data import data
+from scratchgan.commands.doctor import doctor
 from scratchgan.commands.generate import generate
 from scratchgan.commands.gradcheck import gradcheck
 from scratchgan.commands.train import train
@@ -42,5 +43,5 @@ def main() -> None:
     """Train, look into and check DCGANs written by hand on NumPy and CuPy."""
 
 
-for command in (train, data, generate, gradcheck):
+for command in (train, data, generate, gradcheck, doctor):
     main.add_command(command)

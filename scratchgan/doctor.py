@@ -1,0 +1,104 @@
+"""What ``scratchgan doctor`` finds: the machine as far as training depends on it."""
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import threadpoolctl
+
+from scratchgan import __version__
+from scratchgan.backend import CPU, Device, get_array_module, gpu_status
+
+PRODUCT_SIZE = 1024
+LIBRARIES = ("numpy", "h5py", "pillow", "click", "tqdm", "threadpoolctl")
+
+
+def examine(device: Device, data_dir: Path) -> dict[str, Any]:
+    """Return what was found, by name, as JSON values.
+
+    Parameters
+    ----------
+    device : Device
+        Where to run the product besides the CPU, if it is a GPU.
+    data_dir : Path
+        Whose disk is looked at; it need not exist.
+    """
+    status = gpu_status(device.index)
+    found = {
+        "scratchgan": __version__,
+        "python": f"{platform.python_version()} ({platform.platform()})",
+        "libraries": {n: importlib.metadata.version(n) for n in LIBRARIES},
+        "cores": usable_cores(),
+        "blas": blas_libraries(),
+        "cpu_gflops": round(product_gflops(CPU), 1),
+        "memory_gib": memory_gib(),
+        "disk_free_gib": round(disk_free(data_dir) / 2**30, 1),
+        "gpu": "usable" if status.usable else status.message,
+        "gpu_case": status.case,
+    }
+    if device.kind == "gpu":
+        found["gpu_gflops"] = round(product_gflops(device), 1)
+    return found
+
+
+def usable_cores() -> int:
+    """Return the number of cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def blas_libraries() -> list[str]:
+    """Return each loaded BLAS: its name, version, kernel and number of threads."""
+    return [
+        f"{info['internal_api']} {info['version']} "
+        f"({info.get('architecture', 'unknown kernel')}, {info['num_threads']} threads)"
+        for info in threadpoolctl.threadpool_info()
+        if info["user_api"] == "blas"
+    ]
+
+
+def product_gflops(device: Device) -> float:
+    """Return the speed of a float32 matrix product, in 10⁹ operations a second.
+
+    The best of three; the numbers are checked, since a broken BLAS is fast too.
+
+    Raises
+    ------
+    ArithmeticError
+        If the product is wrong.
+    """
+    n = PRODUCT_SIZE
+    a = device.put(np.full((n, n), 0.5, np.float32))
+    xp = get_array_module(a)
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        product = a @ a
+        corner = float(product[n - 1, n - 1])  # also waits for a GPU
+        seconds.append(time.perf_counter() - start)
+    if corner != n / 4 or not bool(xp.all(product == n / 4)):
+        raise ArithmeticError(f"a product of {n}x{n} matrices is wrong on {device}")
+    return 2 * n**3 / min(seconds) / 1e9
+
+
+def memory_gib() -> float | None:
+    """Return the machine's memory in GiB, or None where the system does not say."""
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return None
+    return round(size / 2**30, 1)
+
+
+def disk_free(folder: Path) -> int:
+    """Return the free bytes of the disk that holds, or will hold, a folder."""
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free

@@ -1,0 +1,178 @@
+import itertools
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import write_dataset
+
+from scratchgan.datasets import loader as loader_module
+from scratchgan.datasets.loader import (
+    BatchLoader,
+    reduce_images,
+    scale_images,
+    unscale_images,
+)
+from scratchgan.datasets.schema import open_dataset
+from scratchgan.errors import DatasetError
+
+SETTINGS = {"batch_size": 4, "height": 8, "width": 8, "output": "tanh", "seed": 0}
+
+
+def batches_of(file, count, split="train", **changes):
+    """Return the first batches, each with the numbers of its images."""
+    with open_dataset(file) as dataset:
+        rows = dataset.rows_of_split(split)
+        with BatchLoader(dataset, rows, **(SETTINGS | changes)) as loader:
+            return list(itertools.islice(loader, count))
+
+
+def numbers(batch):
+    pixels = unscale_images(batch.images, "tanh")
+    return pixels[:, 0, 0, 0].tolist()
+
+
+@pytest.fixture
+def file(tmp_path):
+    return write_dataset(tmp_path / "tiny.h5", labels=True)
+
+
+def test_an_epoch_has_every_image_once(file):
+    for start in (0, 5):
+        epoch = batches_of(file, 10)[start : start + 5]
+        assert [len(batch.images) for batch in epoch] == [4, 4, 4, 4, 2]
+        seen = [n for batch in epoch for n in numbers(batch)]
+        assert sorted(seen) == list(range(18))
+
+
+def test_order_is_that_of_the_seed(file):
+    one, same, other = (batches_of(file, 5, seed=seed) for seed in (3, 3, 4))
+    assert [numbers(b) for b in one] == [numbers(b) for b in same]
+    assert [numbers(b) for b in one] != [numbers(b) for b in other]
+
+
+def test_epochs_have_different_orders(file):
+    batches = [numbers(b) for b in batches_of(file, 10)]
+    assert batches[:5] != batches[5:]
+
+
+@pytest.mark.parametrize("position", [(0, 1), (0, 4), (1, 0), (1, 3)])
+def test_starts_anywhere_as_if_it_had_run_there(file, position):
+    epoch, index = position
+    whole = batches_of(file, 12)
+    part = batches_of(file, 4, epoch=epoch, index=index)
+    skipped = 5 * epoch + index
+    for batch, expected in zip(part, whole[skipped:], strict=False):
+        assert (batch.epoch, batch.index) == (expected.epoch, expected.index)
+        np.testing.assert_array_equal(batch.images, expected.images)
+
+
+def test_labels_belong_to_their_images(file):
+    for batch in batches_of(file, 5):
+        assert [n % 3 for n in numbers(batch)] == batch.labels.tolist()
+
+
+def test_images_are_the_stored_pixels_scaled(file):
+    batch = batches_of(file, 1)[0]
+    with open_dataset(file) as dataset:
+        stored = dataset.images[:][numbers(batch)]
+    np.testing.assert_array_equal(unscale_images(batch.images, "tanh"), stored)
+    assert batch.images.dtype == np.float32
+    assert batch.images.shape == (4, 3, 8, 8)
+
+
+def test_last_batch_of_one_image_is_left_out(tmp_path):
+    file = write_dataset(tmp_path / "nine.h5", count=9)
+    batches = batches_of(file, 4)
+    assert [len(batch.images) for batch in batches] == [4, 4, 4, 4]
+    assert [batch.epoch for batch in batches] == [0, 0, 1, 1]
+
+
+def test_only_the_rows_of_the_split_are_used(tmp_path):
+    split = np.arange(18) % 3
+    file = write_dataset(tmp_path / "split.h5", split=split)
+    seen = {n for batch in batches_of(file, 4) for n in numbers(batch)}
+    assert seen == set(np.flatnonzero(split == 0).tolist())
+
+
+@pytest.mark.parametrize("window_images", [4, 8, 12])
+def test_windows_smaller_than_the_data_still_give_every_image_once(
+    file, monkeypatch, window_images
+):
+    monkeypatch.setattr(loader_module, "WINDOW_BYTES", window_images * 8 * 8 * 3)
+    monkeypatch.setattr(loader_module, "BLOCK_IMAGES", 3)
+    epoch = batches_of(file, 5)
+    assert sorted(n for batch in epoch for n in numbers(batch)) == list(range(18))
+    again = batches_of(file, 3, index=2)
+    assert [numbers(b) for b in again[:3]] == [numbers(b) for b in epoch[2:]]
+
+
+def test_windows_bound_what_is_in_memory(file, monkeypatch):
+    monkeypatch.setattr(loader_module, "WINDOW_BYTES", 8 * 8 * 8 * 3)
+    with open_dataset(file) as dataset:
+        rows = dataset.rows_of_split("train")
+        with BatchLoader(dataset, rows, **SETTINGS) as loader:
+            for _ in range(7):
+                next(loader)
+                assert len(loader._pixels) <= 8
+
+
+def test_larger_images_are_averaged_down(tmp_path):
+    file = write_dataset(tmp_path / "large.h5", height=16, width=16)
+    batch = batches_of(file, 1)[0]
+    with open_dataset(file) as dataset:
+        stored = dataset.images[:][numbers(batch)].astype(float)
+    expected = stored.reshape(4, 8, 2, 8, 2, 3).mean(axis=(2, 4))
+    pixels = unscale_images(batch.images, "tanh")
+    assert abs(pixels - expected).max() <= 1  # rounded to whole values
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (8, 16), (6, 8)])
+def test_other_sizes_are_refused_with_the_command_that_prepares_them(
+    tmp_path, height, width
+):
+    file = write_dataset(tmp_path / "odd.h5", height=height, width=width)
+    with pytest.raises(DatasetError, match=rf"{height}x{width}.*8x8.*--size 8"):
+        batches_of(file, 1)
+
+
+def test_batch_larger_than_the_data_is_refused(file):
+    with pytest.raises(DatasetError, match=r"18 images.*batch of 19.*--batch-size 18"):
+        batches_of(file, 1, batch_size=19)
+
+
+def test_error_while_reading_ahead_reaches_the_caller(file, monkeypatch):
+    def fail(*args):
+        raise OSError("cannot read")
+
+    monkeypatch.setattr(loader_module, "reduce_images", fail)
+    with pytest.raises(OSError, match="cannot read"):
+        batches_of(file, 1)
+
+
+@pytest.mark.parametrize("output", ["tanh", "sigmoid"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_scaling_back_gives_every_value_again(output, channels):
+    pixels = np.arange(256, dtype=np.uint8).reshape(2, 128, 1, 1)
+    pixels = np.repeat(pixels, channels, axis=3)
+    images = scale_images(pixels, output)
+    low = -1 if output == "tanh" else 0
+    assert images.min() == low
+    assert images.max() == 1
+    np.testing.assert_array_equal(unscale_images(images, output), pixels)
+
+
+def test_unscaling_clips_what_is_out_of_range():
+    images = np.array([-1.5, 1.5], np.float32).reshape(2, 1, 1, 1)
+    assert unscale_images(images, "tanh").ravel().tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_reducing_by_a_fraction_weighs_by_area(channels):
+    pixels = np.zeros((1, 3, 3, channels), np.uint8)
+    pixels[0, 1, 1] = 240  # the centre is shared by all four new pixels
+    reduced = reduce_images(pixels, 2, 2)
+    assert reduced.shape == (1, 2, 2, channels)
+    # A quarter of the centre in an area of 2.25 old pixels.
+    np.testing.assert_allclose(reduced, 240 * 0.25 / 2.25, atol=1)
+    as_pillow = Image.fromarray(pixels[0, ..., 0]).resize((2, 2), Image.Resampling.BOX)
+    np.testing.assert_array_equal(reduced[0, ..., 0], np.asarray(as_pillow))

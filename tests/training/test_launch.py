@@ -1,0 +1,122 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from tiny import CONFIG, NETWORK, write_dataset
+
+from scratchgan.backend import CPU
+from scratchgan.datasets.schema import open_dataset
+from scratchgan.errors import ConfigError, DatasetError
+from scratchgan.training.config import (
+    TrainConfig,
+    batches_an_epoch,
+    config_from_dict,
+    config_to_dict,
+)
+from scratchgan.training.forecast import forecast, memory_estimate
+from scratchgan.training.launch import describe_plan, fit_to_dataset, layer_table
+from scratchgan.training.presets import PRESETS
+
+
+def test_channels_come_from_the_data(tmp_path):
+    file = write_dataset(tmp_path / "grey.h5", channels=1)
+    with open_dataset(file) as dataset:
+        assert fit_to_dataset(CONFIG, dataset).network.channels == 1
+
+
+def test_classes_come_from_the_data(tmp_path):
+    file = write_dataset(tmp_path / "labelled.h5", labels=True)
+    config = dataclasses.replace(
+        CONFIG, network=dataclasses.replace(NETWORK, classes=10)
+    )
+    with open_dataset(file) as dataset:
+        assert fit_to_dataset(config, dataset).network.classes == 3
+
+
+def test_conditional_network_without_labels_is_refused(dataset_file):
+    config = dataclasses.replace(
+        CONFIG, network=dataclasses.replace(NETWORK, classes=10)
+    )
+    with (
+        open_dataset(dataset_file) as dataset,
+        pytest.raises(DatasetError, match="no labels.*--no-conditional"),
+    ):
+        fit_to_dataset(config, dataset)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch_size", "batches"),
+    [(16, 4, 4), (17, 4, 4), (18, 4, 5), (350_000, 128, 2735), (50_000, 128, 391)],
+)
+def test_batches_of_an_epoch(images, batch_size, batches):
+    # The last two are the authors' figures for faces and MNIST.
+    assert batches_an_epoch(images, batch_size) == batches
+
+
+def test_steps_in_all():
+    config = dataclasses.replace(CONFIG, batch_size=128, steps=None, epochs=25)
+    assert config.total_steps(350_000) == 25 * 2735
+    alternating = dataclasses.replace(config, update_order="alternating")
+    assert alternating.total_steps(350_000) == round(25 * 2735 / 2)
+    assert dataclasses.replace(config, epochs=1e-9).total_steps(350_000) == 1
+    assert dataclasses.replace(config, steps=7).total_steps(350_000) == 7
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_settings_survive_json(preset):
+    import json
+
+    assert config_from_dict(json.loads(json.dumps(config_to_dict(preset)))) == preset
+
+
+def test_unknown_settings_are_named():
+    values = config_to_dict(CONFIG) | {"ema": 0.9}
+    with pytest.raises(ConfigError, match="ema"):
+        config_from_dict(values)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"batch_size": 1}, {"update_order": "random"}, {"decay_start": 5}],
+)
+def test_settings_that_make_no_sense_are_refused(bad):
+    with pytest.raises(ConfigError):
+        TrainConfig(preset="x", description="", **bad)
+
+
+def test_forecast_counts_parameters_and_measures_time():
+    prediction = forecast(CONFIG, CPU)
+    assert prediction.parameters_g == sum(
+        stage_total(line) for line in layer_table(CONFIG)[1:4]
+    )
+    assert prediction.step_seconds > 0
+    text = " ".join(describe_plan(CONFIG, 18, prediction))
+    assert "6 steps = 1.2 epochs" in text
+
+
+def stage_total(line):
+    return int(line.split()[2].replace(",", ""))
+
+
+def test_memory_estimate_grows_with_the_batch_and_exceeds_the_parameters():
+    small, large = (
+        memory_estimate(dataclasses.replace(PRESETS["dcgan64"], batch_size=size))
+        for size in (16, 128)
+    )
+    assert large > small > 4 * 4 * (3_576_704 + 2_765_568)
+
+
+def test_layer_table_adds_up_for_the_paper():
+    table = "\n".join(layer_table(PRESETS["paper64"]))
+    assert "18,885,760" in table
+    assert "17,232,768" in table
+
+
+def test_split_of_rows_is_what_counts(tmp_path):
+    split = np.array([0] * 3 + [1] * 15)
+    file = write_dataset(tmp_path / "few.h5", split=split)
+    with (
+        open_dataset(file) as dataset,
+        pytest.raises(DatasetError, match="3 images to train on"),
+    ):
+        fit_to_dataset(CONFIG, dataset)
