@@ -16,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import DatasetError
@@ -235,14 +234,31 @@ def check_size(dataset: Dataset, height: int, width: int) -> bool:
 def reduce_images(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """Average uint8 images (N, H, W, C) down to (N, height, width, C).
 
-    Every new pixel is the mean of the area it covers, fractions of pixels included.
+    Every new pixel is the mean of the area it covers, fractions of pixels included:
+    one matrix product for the columns and one for the rows.
     """
-    if pixels.shape[1:3] == (height, width):
+    N, H, W, C = pixels.shape
+    if (H, W) == (height, width):
         return pixels
-    channels = pixels.shape[3]
-    reduced = np.empty((len(pixels), height, width, channels), np.uint8)
-    for source, target in zip(pixels, reduced, strict=True):
-        image = Image.fromarray(source if channels == 3 else source[..., 0])
-        small = image.resize((width, height), Image.Resampling.BOX)
-        target[...] = np.asarray(small).reshape(height, width, channels)
-    return reduced
+    rows = area_weights(H, height) @ pixels.reshape(N, H, W * C).astype(np.float32)
+    columns = rows.reshape(N, height, W, C).transpose(0, 1, 3, 2)  # (N, height, C, W)
+    mean = (columns @ area_weights(W, width).T).transpose(0, 1, 3, 2)
+    return np.rint(mean).astype(np.uint8)  # (N, height, width, C)
+
+
+def area_weights(size: int, reduced: int) -> np.ndarray:
+    """Return the matrix (reduced, size) that averages a line of pixels.
+
+    Row i has the share of each old pixel in the stretch that new pixel i covers.
+
+    Examples
+    --------
+    >>> area_weights(3, 2).round(2)
+    array([[0.67, 0.33, 0.  ],
+           [0.  , 0.33, 0.67]], dtype=float32)
+    """
+    stretch = size / reduced
+    old = np.arange(size)
+    start = np.arange(reduced)[:, None] * stretch  # (reduced, 1)
+    overlap = np.minimum(old + 1, start + stretch) - np.maximum(old, start)
+    return (np.clip(overlap, 0, None) / stretch).astype(np.float32)

@@ -42,7 +42,7 @@ def test_leaves_no_temporary_file(file):
 def test_refuses_a_changed_value(file):
     with h5py.File(file, "r+") as hdf5:
         hdf5["generator/up1.conv.weight"][0, 0, 0] = 5
-    with pytest.raises(CheckpointError, match="checksum does not match.*older"):
+    with pytest.raises(CheckpointError, match=r"checksum does not match.*older"):
         load_checkpoint(file)
 
 
@@ -79,7 +79,7 @@ def test_refuses_another_hdf5_file(tmp_path):
 def test_refuses_a_newer_version(file):
     with h5py.File(file, "r+") as hdf5:
         hdf5.attrs["version"] = 99
-    with pytest.raises(CheckpointError, match="version 99.*newer scratchgan"):
+    with pytest.raises(CheckpointError, match=r"version 99.*newer scratchgan"):
         load_checkpoint(file)
 
 

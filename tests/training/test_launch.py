@@ -39,7 +39,7 @@ def test_conditional_network_without_labels_is_refused(dataset_file):
     )
     with (
         open_dataset(dataset_file) as dataset,
-        pytest.raises(DatasetError, match="no labels.*--no-conditional"),
+        pytest.raises(DatasetError, match=r"no labels.*--no-conditional"),
     ):
         fit_to_dataset(config, dataset)
 

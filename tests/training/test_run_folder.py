@@ -73,7 +73,7 @@ def test_missing_run_lists_those_there(tmp_path):
 
 
 def test_no_runs_at_all(tmp_path):
-    with pytest.raises(CheckpointError, match="no run in .*scratchgan train"):
+    with pytest.raises(CheckpointError, match=r"no run in .*scratchgan train"):
         find_checkpoint(None, tmp_path / "runs")
 
 
