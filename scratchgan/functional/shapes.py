@@ -50,8 +50,9 @@ def make_padding(value: int | Sequence) -> Padding:
     """
     if isinstance(value, Padding):
         return value
-    if isinstance(value, Sequence) and all(isinstance(v, Sequence) for v in value):
-        rows, columns = (pair(v, "padding") for v in value)
+    sides = value if isinstance(value, Sequence) and len(value) == 2 else ()
+    if sides and all(isinstance(side, Sequence) for side in sides):
+        rows, columns = (pair(side, "padding") for side in sides)
     else:
         height, width = pair(value, "padding")
         rows, columns = (height, height), (width, width)
