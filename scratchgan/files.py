@@ -30,7 +30,7 @@ def complete_file(path: Path) -> Iterator[Path]:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         raise output_error(path, error) from error
     finally:
@@ -39,18 +39,19 @@ def complete_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def output_error(path: Path, error: OSError) -> OutputError:
-    """Return the error in plain words: which file, why, what to do."""
-    if error.errno == errno.ENOSPC or "No space left" in str(error):
-        return OutputError(
-            f"cannot write {path}: the disk is full; free some space and try again, "
-            "or write to another disk"
-        )
-    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return OutputError(
-            f"cannot write {path}: the folder is read-only; choose another one"
-        )
-    return OutputError(f"cannot write {path}: {error.strerror or error}")
+def output_error(path: Path, error: OSError | RuntimeError) -> OutputError:
+    """Return the error in plain words: which file, why, what to do.
+
+    HDF5 reports some failed writes as RuntimeError.
+    """
+    full = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    if getattr(error, "errno", None) in full:
+        reason = "the disk is full; make room"
+    else:
+        reason = f"{getattr(error, 'strerror', None) or error}; check the folder"
+    return OutputError(
+        f"cannot write {path}: {reason}, or choose another folder (nothing was changed)"
+    )
 
 
 def make_folder(path: Path, *, exist_ok: bool = True) -> Path:
@@ -74,12 +75,14 @@ def make_folder(path: Path, *, exist_ok: bool = True) -> Path:
     return path
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself durable, where folders can be synced."""
+def sync_folder(folder: Path) -> None:
+    """Force the renaming itself to disk, where the system has a way to ask for it."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    # The data is safe and in place: a file system without folder sync is no failure.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

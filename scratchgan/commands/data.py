@@ -1,14 +1,14 @@
 """The ``data`` commands: make, list, describe and check prepared datasets."""
 
 import json
-import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from scratchgan.commands.options import SizeType, data_dir_option, json_option
+from scratchgan.commands.progress import progress_bar
 
 if TYPE_CHECKING:
     from scratchgan.datasets.prepare import PrepareReport
@@ -16,42 +16,7 @@ if TYPE_CHECKING:
 SKIPPED_SHOWN = 20
 # Repeated from scratchgan.datasets, which loads NumPy and h5py; a test compares them.
 FITS = ("crop", "pad", "stretch")
-MAX_SIDE = 4096
 DEFAULT_COUNT = 20_000
-
-
-class SizeType(click.ParamType):
-    """``64`` or ``48x64`` (height x width) in pixels, as (height, width)."""
-
-    name = "S|HxW"
-
-    def convert(
-        self,
-        value: Any,
-        param: click.Parameter | None,
-        ctx: click.Context | None,
-    ) -> tuple[int, int]:
-        """Return (height, width); fail with a line of usage otherwise."""
-        if isinstance(value, tuple):
-            return value
-        match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", value.strip().lower())
-        if match is None:
-            self.fail(f"{value!r}: give 64, or height x width as in 48x64", param, ctx)
-        height = int(match[1])
-        width = int(match[2] or height)
-        if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
-            self.fail(f"{value!r}: each side is 1 to {MAX_SIDE} pixels", param, ctx)
-        return height, width
-
-
-data_dir_option = click.option(
-    "--data-dir",
-    metavar="DIR",
-    help="Folder of the prepared files.  [default: $SCRATCHGAN_DATA, or data]",
-)
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON object."
-)
 
 
 @click.group()
@@ -169,7 +134,7 @@ def prepare(
         options = PrepareOptions(
             height, width, fit, int(channels), strict=strict, force=force
         )
-        with _progress_bar("preparing", "files") as progress:
+        with progress_bar("preparing", "files") as progress:
             report = prepare_images(name, source, data_dir, options, progress)
     if as_json:
         _print_json(asdict(report) | {"path": str(report.path)})
@@ -209,7 +174,7 @@ def verify(name: str, data_dir: str | None, as_json: bool) -> None:
     from scratchgan.errors import DatasetError
 
     path = find_dataset(name, data_dir)
-    with open_dataset(path) as dataset, _progress_bar("verifying", "images") as bar:
+    with open_dataset(path) as dataset, progress_bar("verifying", "images") as bar:
         problems = find_problems(dataset, bar)
         count, sha256 = len(dataset), dataset.sha256
     if as_json:
@@ -246,7 +211,7 @@ def _draw(
     height, width = size or (DEFAULT_SIZE, DEFAULT_SIZE)
     if height != width:
         raise click.UsageError(f"--size {height}x{width}: built-in sets are square")
-    with _progress_bar("drawing", "images") as progress:
+    with progress_bar("drawing", "images") as progress:
         return prepare_synthetic(
             name, data_dir, count, height, seed, progress, force=force
         )
@@ -257,29 +222,6 @@ def _refuse_options(ctx: click.Context, names: tuple[str, ...], reason: str) -> 
     for name in names:
         if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
             raise click.UsageError(f"--{name} {reason}")
-
-
-@contextmanager
-def _progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Give a progress(done, total) that draws a bar on stderr, if that is a terminal.
-
-    The bar is made at the first call, so that an error before it stands alone.
-    """
-    from tqdm import tqdm
-
-    bar: tqdm | None = None
-
-    def progress(done: int, total: int) -> None:
-        nonlocal bar
-        if bar is None:
-            bar = tqdm(total=total, desc=what, unit=f" {unit}", disable=None)
-        bar.update(done - bar.n)
-
-    try:
-        yield progress
-    finally:
-        if bar is not None:
-            bar.close()
 
 
 def _print_report(report: "PrepareReport") -> None:

@@ -6,23 +6,29 @@ from typing import Any
 
 import click
 
+# Repeated from scratchgan.datasets, which loads NumPy; a test compares them.
+MAX_SIDE = 4096
+
 
 class SizeType(click.ParamType):
-    """Pixels: ``64`` for a square or ``64x48`` for height x width."""
+    """Pixels: ``64`` for a square or ``48x64`` for height x width."""
 
     name = "S|HxW"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
-        """Return (height, width)."""
+        """Return (height, width); fail with a line of usage otherwise."""
         if isinstance(value, tuple):
             return value
-        match = re.fullmatch(r"(\d+)(?:x(\d+))?", value)
-        if not match or int(match.group(1)) < 1 or match.group(2) == "0":
-            self.fail(f"{value!r} is not a size; write 64 or 64x48", param, ctx)
-        height = int(match.group(1))
-        return height, int(match.group(2) or height)
+        match = re.fullmatch(r"(\d{1,5})(?:x(\d{1,5}))?", value.strip().lower())
+        if match is None:
+            self.fail(f"{value!r}: give 64, or height x width as in 48x64", param, ctx)
+        height = int(match[1])
+        width = int(match[2] or height)
+        if not (1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE):
+            self.fail(f"{value!r}: each side is 1 to {MAX_SIDE} pixels", param, ctx)
+        return height, width
 
 
 class SeedRange(click.ParamType):
@@ -69,9 +75,8 @@ device_option = click.option(
 )
 data_dir_option = click.option(
     "--data-dir",
-    type=click.Path(file_okay=False),
-    envvar="SCRATCHGAN_DATA",
-    help="Folder of prepared datasets.  [default: data]",
+    metavar="DIR",
+    help="Folder of the prepared files.  [default: $SCRATCHGAN_DATA, or data]",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object."

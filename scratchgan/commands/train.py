@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from scratchgan.commands.options import SizeType, data_dir_option, options
+from scratchgan.commands.progress import progress_bar
 from scratchgan.errors import ConfigError
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.training.config import UPDATE_ORDERS, TrainConfig, config_to_dict
@@ -219,8 +220,6 @@ def _find_or_draw(dataset: str, data_dir: str | None, *, may_draw: bool) -> Path
         return find_dataset(dataset, data_dir)
     if not may_draw:
         return None
-    from tqdm import tqdm
-
     from scratchgan.datasets.synthetic import prepare_synthetic
 
     click.echo(
@@ -228,12 +227,7 @@ def _find_or_draw(dataset: str, data_dir: str | None, *, may_draw: bool) -> Path
         f"photographs instead: scratchgan data prepare {dataset} FOLDER --size 64",
         err=True,
     )
-    with tqdm(unit="image") as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with progress_bar("drawing", "images") as progress:
         return prepare_synthetic(dataset, data_dir, progress=progress).path
 
 

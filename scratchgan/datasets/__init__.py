@@ -1,0 +1,1 @@
+"""Datasets: the HDF5 format, how files become one, and batches for training."""

@@ -16,8 +16,8 @@ import h5py
 import numpy as np
 
 from scratchgan import __version__
-from scratchgan.datasets.hdf5_output import Hdf5Output
 from scratchgan.errors import DatasetError
+from scratchgan.hdf5_output import Hdf5Output
 
 FORMAT = "scratchgan-dataset"
 FORMAT_VERSION = 1

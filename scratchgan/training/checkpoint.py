@@ -13,8 +13,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scratchgan.datasets.hdf5_output import Hdf5Output
 from scratchgan.errors import CheckpointError
+from scratchgan.hdf5_output import Hdf5Output
 
 FORMAT = "scratchgan-checkpoint"
 VERSION = 1

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from scratchgan.commands import main
+from scratchgan.commands import main, options
 from scratchgan.datasets import images, prepare, synthetic
 
 ROOT = Path(__file__).parents[2]
@@ -153,7 +153,7 @@ class TestPrepare:
         # scratchgan.commands.data is the group; the module is under its full name.
         command = importlib.import_module("scratchgan.commands.data")
         assert command.FITS == images.FITS
-        assert command.MAX_SIDE == prepare.MAX_SIDE
+        assert options.MAX_SIDE == prepare.MAX_SIDE
         assert command.DEFAULT_COUNT == synthetic.DEFAULT_COUNT
 
 

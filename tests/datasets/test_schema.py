@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 import pytest
 
-from scratchgan.datasets import hdf5_output
+from scratchgan import hdf5_output
 from scratchgan.datasets.schema import (
     CHUNK_BYTES,
     DatasetWriter,

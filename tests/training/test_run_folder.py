@@ -50,7 +50,7 @@ def test_runs_folder_that_is_a_file_is_refused(tmp_path):
 )
 def test_read_only_folder_is_refused(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(OutputError, match="read-only"):
+    with pytest.raises(OutputError, match="Permission denied"):
         create_run(tmp_path / "runs", "x", "y")
 
 

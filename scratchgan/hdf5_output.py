@@ -12,7 +12,6 @@ on only pretends to write, so that HDF5 closes in peace.
 """
 
 import contextlib
-import errno
 import os
 import secrets
 import shutil
@@ -24,6 +23,7 @@ from typing import Any
 import h5py
 
 from scratchgan.errors import OutputError
+from scratchgan.files import TEMPORARY_SUFFIX, output_error, sync_folder
 
 
 class _CarefulFile:
@@ -111,7 +111,7 @@ class Hdf5Output:
         self._needed_bytes = needed_bytes
         # The random part lets two programs prepare the same dataset side by side.
         self._temporary = self.path.with_name(
-            f".{self.path.name}.{secrets.token_hex(4)}.partial"
+            f".{self.path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
         )
         self._raw: _CarefulFile | None = None
         self._hdf5: h5py.File | None = None
@@ -126,7 +126,7 @@ class Hdf5Output:
         except BaseException as error:
             self._abandon()
             if isinstance(error, OSError | RuntimeError):
-                raise self._plain_error(error) from error
+                raise output_error(self.path, error) from error
             raise
         return self._hdf5
 
@@ -146,11 +146,11 @@ class Hdf5Output:
             self._raw.close()
             self._check()
             os.replace(self._temporary, self.path)
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         except BaseException as failure:
             self._abandon()
             if isinstance(failure, OSError | RuntimeError):
-                raise self._plain_error(failure) from failure
+                raise output_error(self.path, failure) from failure
             raise
 
     @contextlib.contextmanager
@@ -166,14 +166,14 @@ class Hdf5Output:
             yield
         except (OSError, RuntimeError) as error:
             self._check()  # the first cause says more than what HDF5 made of it
-            raise self._plain_error(error) from error
+            raise output_error(self.path, error) from error
         self._check()
 
     def _check(self) -> None:
         """Raise the error that the file has kept, if there is one."""
         error = self._raw.error
         if isinstance(error, OSError):
-            raise self._plain_error(error) from error
+            raise output_error(self.path, error) from error
         if error is not None:
             raise error
 
@@ -183,7 +183,7 @@ class Hdf5Output:
             raise OutputError(
                 f"{self.path} needs {megabytes(self._needed_bytes)} and "
                 f"{megabytes(free)} is free on its disk; make room, or choose "
-                "another folder with --data-dir"
+                "another folder"
             )
 
     def _close_hdf5(self) -> None:
@@ -201,32 +201,6 @@ class Hdf5Output:
             self._raw.close()
             with contextlib.suppress(OSError):
                 self._temporary.unlink()
-
-    def _plain_error(self, error: OSError | RuntimeError) -> OutputError:
-        if getattr(error, "errno", None) in (
-            errno.ENOSPC,
-            getattr(errno, "EDQUOT", errno.ENOSPC),
-        ):
-            reason = "the disk is full; make room"
-        else:
-            reason = f"{getattr(error, 'strerror', None) or error}; check the folder"
-        return OutputError(
-            f"cannot write {self.path}: {reason}, or choose another folder "
-            "(nothing was changed)"
-        )
-
-
-def _sync_folder(folder: Path) -> None:
-    """Force the renaming itself to disk, where the system has a way to ask for it."""
-    if os.name != "posix":
-        return
-    # The data is safe and in place: a file system without folder sync is no failure.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def megabytes(size: int) -> str:
