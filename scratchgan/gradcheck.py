@@ -1,5 +1,6 @@
 """The checks that ``scratchgan gradcheck`` runs: every layer, both whole networks."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -131,10 +132,13 @@ def check_networks(
 
 
 def small_network(config: NetworkConfig) -> NetworkConfig:
-    """Return the network with a few maps a layer and small dense layers."""
+    """Return the network with small images, few maps and small dense layers."""
     first = config.widths[0] if config.widths else 1
+    size = 2 * math.prod(config.strides)
     return replace(
         config,
+        height=size,
+        width=size,
         latent_dim=6,
         widths=tuple(max(1, SMALL_WIDTHS * w // first) for w in config.widths),
         generator_hidden=tuple(8 for _ in config.generator_hidden),

@@ -10,7 +10,7 @@ from scratchgan.backend import Device
 from scratchgan.models.architecture import Stage, plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
-from scratchgan.training.state import new_state
+from scratchgan.training.state import TrainingState, new_state
 from scratchgan.training.step import Batch, train_step
 
 PROBE_BATCHES = (4, 16)
@@ -76,16 +76,19 @@ def measure_step_seconds(config: TrainConfig, device: Device) -> float:
     """Return the seconds of one step at the configured batch size, extrapolated."""
     small, large = PROBE_BATCHES
     state = new_state(config, device)
-    _timed_step(config, device, state, small)  # first calls load code and memory
-    seconds = {
-        size: min(_timed_step(config, device, state, size) for _ in range(2))
-        for size in PROBE_BATCHES
-    }
+    with np.errstate(all="ignore"):  # whatever the learning rate makes of the numbers
+        _timed_step(config, device, state, small)  # first calls load code and memory
+        seconds = {
+            size: min(_timed_step(config, device, state, size) for _ in range(2))
+            for size in PROBE_BATCHES
+        }
     slope = max(0.0, (seconds[large] - seconds[small]) / (large - small))
     return seconds[large] + slope * (config.batch_size - large)
 
 
-def _timed_step(config: TrainConfig, device: Device, state: object, size: int) -> float:
+def _timed_step(
+    config: TrainConfig, device: Device, state: TrainingState, size: int
+) -> float:
     network = config.network
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (size, *network.image_shape)).astype(np.float32)

@@ -109,6 +109,7 @@ def train(
     trim_log(run, state.step)
 
     with (
+        np.errstate(all="ignore"),  # losses are checked, and said in plain words
         StopRequest(config.max_minutes) as stop,
         loader,
         tqdm(
@@ -171,14 +172,13 @@ class _Session:
         # Asking a GPU for a number makes it finish its queue: only when logging.
         check = self.device.kind == "cpu" or (state.step + 1) % config.log_every == 0
         try:
-            with np.errstate(all="ignore"):  # the check below says it in plain words
-                self.losses = train_step(
-                    state.gan,
-                    batches,
-                    self._draw_z,
-                    config.update_order,
-                    check_finite=check,
-                )
+            self.losses = train_step(
+                state.gan,
+                batches,
+                self._draw_z,
+                config.update_order,
+                check_finite=check,
+            )
         except NonFiniteError as error:
             culprit = first_non_finite(
                 state.gan, batches[0], self._draw_z(len(batches[0].images))

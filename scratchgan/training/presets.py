@@ -176,7 +176,9 @@ _PRESETS = (
             height=32, width=32, widths=(32, 64, 128), strides=(2, 2, 2)
         ),
         batch_size=64,
-        epochs=10,
+        epochs=9,
+        # free: this small network learns in minutes what 2e-4 takes twice as long for.
+        lr=5e-4,
         sample_every=250,
         checkpoint_every=500,
     ),

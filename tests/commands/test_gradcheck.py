@@ -1,0 +1,56 @@
+import pytest
+from click.testing import CliRunner
+
+from scratchgan.commands import main
+from scratchgan.gradcheck import check_networks
+from scratchgan.nn import BatchNorm2d, Tanh
+from scratchgan.training.presets import PRESETS
+
+
+def run(*args):
+    return CliRunner().invoke(main, ["gradcheck", "--device", "cpu", *args])
+
+
+def test_prints_a_table_in_which_everything_passes():
+    result = run()
+    assert result.exit_code == 0, result.output
+    assert "FAIL" not in result.stdout
+    for name in ("Conv2d", "ConvTranspose2d", "BatchNorm1d", "ConcatLabels", "G, loss"):
+        assert name in result.stdout
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_both_networks_of_every_preset(preset):
+    rows = list(check_networks(preset))
+    assert [row for row in rows if not row.passed] == []
+    assert {row.layer for row in rows} == {"D, loss of D", "G, loss through D"}
+
+
+def test_broken_layer_fails_by_name(monkeypatch):
+    monkeypatch.setattr(
+        Tanh, "backward", lambda self, dy, ctx, need_dx=True, **flags: dy * (1 - ctx)
+    )
+    result = run()
+    assert result.exit_code == 1
+    failed = [line for line in result.stdout.splitlines() if "FAIL" in line]
+    assert any(line.startswith("Tanh") for line in failed)
+    assert not any(line.startswith("Sigmoid") for line in failed)
+    assert "gradient checks failed" in result.stderr
+
+
+def test_missing_variance_term_in_d_shows_in_gs_weights(monkeypatch):
+    def without_variance(self, dy, ctx, *, need_dx=True, need_dparams=True):
+        if need_dparams and self.gamma is not None:
+            self.gamma.grad += self._sum(dy * ctx.x_hat)
+            self.beta.grad += self._sum(dy)
+        mean = self._along(self._sum(dy)) / (dy.size // self.features)
+        scale = 1 if self.gamma is None else self._along(self.gamma.data)
+        return (dy - mean) * ctx.inv_std * scale
+
+    monkeypatch.setattr(BatchNorm2d, "backward", without_variance)
+    failed = {
+        (row.layer, row.parameter)
+        for row in check_networks("quick32")
+        if not row.passed
+    }
+    assert ("G, loss through D", "up1.conv.weight") in failed

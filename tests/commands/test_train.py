@@ -1,0 +1,256 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import pytest
+from click.testing import CliRunner
+from tiny import write_dataset
+
+from scratchgan.commands import main
+from scratchgan.training.presets import PRESETS
+
+ROOT = Path(__file__).parents[2]
+SMALL = ["--preset", "quick32", "--size", "8", "--base-channels", "2", "--batch-size"]
+SMALL += ["4", "--device", "cpu", "--steps"]
+
+
+@pytest.fixture
+def work(tmp_path, monkeypatch):
+    """Run in an empty folder with one prepared dataset, ``tiny``."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SCRATCHGAN_DATA", raising=False)
+    write_dataset(tmp_path / "data" / "tiny.h5")
+    return tmp_path
+
+
+def run(*args, **settings):
+    return CliRunner().invoke(main, [str(arg) for arg in args], **settings)
+
+
+def files_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def refused(result, *words):
+    """Assert exit code 1 with one plain line that has the words."""
+    assert result.exit_code == 1, result.output
+    lines = result.stderr.strip().splitlines()
+    error = [line for line in lines if line.startswith("Error: ")]
+    assert len(error) == 1
+    assert lines[-1] == error[0]
+    for word in words:
+        assert word in error[0]
+
+
+def test_trains_and_says_where_the_results_are(work):
+    result = run("train", "--dataset", "tiny", *SMALL, 5)
+    assert result.exit_code == 0, result.output
+    assert "samples: " in result.stdout
+    assert "parameters" in result.stderr
+    assert "GiB of memory" in result.stderr
+    folder = work / "runs" / "00001-tiny-quick32"
+    assert (folder / "samples" / "000005.png").is_file()
+    assert (folder / "checkpoints" / "step-000005.h5").is_file()
+    config = json.loads((folder / "config.json").read_text())
+    assert config["network"]["widths"] == [2, 4, 8]
+    assert config["steps"] == 5
+
+
+def test_dataset_by_path_and_from_the_folder_that_a_variable_names(work, monkeypatch):
+    (work / "elsewhere").mkdir()
+    file = write_dataset(work / "elsewhere" / "other.h5")
+    assert run("train", "--dataset", file, *SMALL, 1).exit_code == 0
+    monkeypatch.setenv("SCRATCHGAN_DATA", str(work / "elsewhere"))
+    assert run("train", "--dataset", "other", *SMALL, 1).exit_code == 0
+
+
+def test_out_is_the_folder_of_runs(work):
+    assert run("train", "--dataset", "tiny", *SMALL, 1, "--out", "a/b").exit_code == 0
+    assert (work / "a/b/00001-tiny-quick32/config.json").is_file()
+
+
+def test_resume_continues_the_newest_run_to_the_step_in_all(work):
+    run("train", "--dataset", "tiny", *SMALL, 3)
+    result = run("train", "--resume", "--steps", 5, "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    folder = work / "runs" / "00001-tiny-quick32"
+    log = (folder / "log.jsonl").read_text()
+    steps = [json.loads(x)["step"] for x in log.splitlines()]
+    assert steps == [1, 3, 5]
+    assert len(list((work / "runs").iterdir())) == 1
+
+
+def test_resume_of_a_complete_run_says_how_to_go_on(work):
+    run("train", "--dataset", "tiny", *SMALL, 3)
+    result = run("train", "--resume", "1", "--device", "cpu")
+    assert result.exit_code == 0
+    assert "complete" in result.stderr
+    assert "--steps" in result.stderr
+
+
+def test_resume_refuses_settings_that_are_fixed(work):
+    run("train", "--dataset", "tiny", *SMALL, 3)
+    for extra in (["--lr", "1"], ["--dataset", "tiny"], ["--preset", "dcgan64"]):
+        result = run("train", "--resume", *["1"], *extra)
+        assert result.exit_code == 2
+        assert extra[0] in result.stderr
+
+
+def test_resume_of_a_damaged_checkpoint(work):
+    run("train", "--dataset", "tiny", *SMALL, 3)
+    file = work / "runs/00001-tiny-quick32/checkpoints/step-000003.h5"
+    with h5py.File(file, "r+") as hdf5:
+        hdf5["adam_g/v/up1.conv.weight"][0, 0, 0, 0] += 1
+    refused(run("train", "--resume", "--steps", 5), "damaged", "older checkpoint")
+
+
+def test_dry_run_prints_everything_and_does_nothing(work):
+    before = files_in(work)
+    result = run("train", "--dataset", "tiny", *SMALL, 5, "--dry-run")
+    assert result.exit_code == 0
+    assert '"base_channels"' not in result.stdout
+    assert '"widths"' in result.stdout
+    assert "generator" in result.stdout
+    assert "5 steps" in result.stdout
+    assert files_in(work) == before
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_dry_run_of_every_preset_fits_its_parameters(work, preset, monkeypatch):
+    # The forecast would build the paper's networks; its figures are tested elsewhere.
+    from scratchgan.training import forecast
+
+    monkeypatch.setattr(forecast, "measure_step_seconds", lambda *args: 1.0)
+    channels = PRESETS[preset].network.channels
+    size = PRESETS[preset].network.height
+    write_dataset(
+        work / "data" / "fit.h5",
+        count=130,
+        height=size,
+        width=size,
+        channels=channels,
+        labels=True,
+    )
+    result = run("train", "--dataset", "fit", "--preset", preset, "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert f'"preset": "{preset}"' in result.stdout
+
+
+def test_dry_run_before_the_built_in_data_is_drawn(work):
+    result = run("train", "--dataset", "faces", *SMALL, 5, "--dry-run")
+    assert result.exit_code == 0
+    assert "not prepared yet" in result.stdout
+    assert not (work / "data" / "faces.h5").exists()
+
+
+def test_missing_faces_are_drawn_and_real_photographs_pointed_to(work, monkeypatch):
+    from scratchgan.datasets import synthetic
+
+    real = synthetic.prepare_synthetic
+
+    def few(name, data_dir, **settings):
+        return real(name, data_dir, count=40, size=16, workers=1, **settings)
+
+    monkeypatch.setattr(synthetic, "prepare_synthetic", few)
+    result = run("train", *SMALL, 2)
+    assert result.exit_code == 0, result.output
+    assert "data prepare faces FOLDER" in result.stderr
+    assert "averaged down to 8x8" in result.stderr
+    assert (work / "data" / "faces.h5").is_file()
+
+
+def test_misspelt_dataset(work):
+    refused(run("train", "--dataset", "tny", *SMALL, 1), "tny", "did you mean 'tiny'")
+    assert not (work / "runs").exists()
+
+
+def test_batch_larger_than_the_data(work):
+    result = run("train", "--dataset", "tiny", *SMALL, 1, "--batch-size", 99)
+    refused(result, "18 images", "batch of 99", "--batch-size 18")
+    assert not (work / "runs").exists()
+
+
+def test_size_that_the_strides_do_not_divide(work):
+    result = run("train", "--dataset", "tiny", *SMALL, 1, "--size", 70)
+    refused(result, "70", "64 and 72")
+
+
+def test_size_the_data_does_not_have(work):
+    result = run("train", "--dataset", "tiny", *SMALL, 1, "--size", "16x8")
+    refused(result, "8x8", "16x8", "data prepare")
+
+
+def test_conditional_without_labels(work):
+    result = run("train", "--dataset", "tiny", *SMALL, 1, "--conditional")
+    refused(result, "no labels")
+
+
+def test_conditional_with_labels(work):
+    write_dataset(work / "data" / "labelled.h5", labels=True)
+    result = run("train", "--dataset", "labelled", *SMALL, 2, "--conditional")
+    assert result.exit_code == 0, result.output
+    config = json.loads((work / "runs/00001-labelled-quick32/config.json").read_text())
+    assert config["network"]["classes"] == 3
+
+
+def test_missing_gpu_is_one_line_and_no_run(work, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)  # makes the import fail
+    result = run("train", "--dataset", "tiny", *SMALL[:-3], "--device", "gpu")
+    refused(result, "device gpu", "CuPy")
+    assert not (work / "runs").exists()
+
+
+def test_output_folder_that_cannot_be_made(work):
+    (work / "blocked").touch()
+    result = run("train", "--dataset", "tiny", *SMALL, 1, "--out", "blocked/runs")
+    refused(result, "blocked")
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--steps", "1", "--epochs", "1"],
+        ["--batch-size", "1"],
+        ["--beta1", "1"],
+        ["--preset", "dcgan"],
+        ["--size", "big"],
+        ["--resume", "--dry-run"],
+    ],
+)
+def test_wrong_usage_exits_with_2(work, args):
+    assert run("train", "--dataset", "tiny", *args).exit_code == 2
+
+
+def test_exploding_run_keeps_no_bad_checkpoint(work):
+    result = run("train", "--dataset", "tiny", *SMALL, 300, "--lr", "1e38")
+    refused(result, "training stopped at step", "began at", "--lr")
+    assert not list(work.rglob("step-*.h5"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX here")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_saves_and_exits_with_130(work, number):
+    command = [sys.executable, ROOT / "cli.py", "train", "--dataset", "tiny"]
+    process = subprocess.Popen(
+        [*map(str, command), *SMALL, "1000000"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+    )
+    folder = work / "runs" / "00001-tiny-quick32"
+    deadline = time.monotonic() + 60
+    while not (folder / "log.jsonl").is_file() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"saved; go on with: scratchgan train --resume" in stderr
+    assert b"Traceback" not in stderr
+    (checkpoint,) = (folder / "checkpoints").glob("step-*.h5")
+    step = int(checkpoint.stem.split("-")[1])
+    assert run("train", "--resume", "--steps", step + 1).exit_code == 0
