@@ -49,7 +49,7 @@ OPTIONS = (
     click.option("--batch-size", type=click.IntRange(min=2), help="Images in a batch."),
     click.option("--seed", type=click.IntRange(min=0), help="Of weights, z and the order of images.  [default: 0]"),
     # Network.
-    click.option("--size", type=SizeType(), help="Size of the images, instead of the preset's."),
+    click.option("--size", type=SizeType(), metavar="S|HxW", help="Size of the images, instead of the preset's."),
     click.option("--base-channels", type=POSITIVE, help="Maps of the layer next to the image; the others keep their proportion."),
     click.option("--latent-dim", type=POSITIVE, help="Length of z."),
     click.option("--latent", type=click.Choice(["normal", "uniform"]), help="z from N(0, 1) or U(-1, 1)."),
@@ -60,6 +60,9 @@ OPTIONS = (
     click.option("--lr", type=POSITIVE_FLOAT, help="Adam's learning rate."),
     click.option("--beta1", type=click.FloatRange(0, 1, max_open=True), help="Decay of Adam's first moment."),
     click.option("--beta2", type=click.FloatRange(0, 1, max_open=True), help="Decay of Adam's second moment."),
+    click.option("--adam-eps", type=POSITIVE_FLOAT, help="Adam's epsilon, outside the square root."),
+    click.option("--decay-start", type=click.IntRange(min=0), help="Epochs at constant learning rate, before it falls to 0."),
+    click.option("--decay-epochs", type=POSITIVE, help="Epochs in which it falls, linearly."),
     click.option("--l2", type=click.FloatRange(min=0), help="L2 penalty on all parameters."),
     click.option("--update-order", type=click.Choice(UPDATE_ORDERS), help="How the updates of D and G take turns."),
     # What is written.
@@ -145,7 +148,7 @@ def _start(config: TrainConfig, out: Path, data_dir: str | None, dry_run: bool) 
         images = len(dataset.rows_of_split(config.split))
         lines = [
             *launch.describe_data(config, dataset),
-            *launch.describe_plan(config, images, forecast(config, device)),
+            *launch.describe_plan(config, images, forecast(config, device, images)),
             f"device: {device}",
         ]
         if dry_run:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchgan.backend import Device
+from scratchgan.datasets.loader import WINDOW_BYTES
 from scratchgan.models.architecture import Stage, plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
@@ -36,8 +37,8 @@ class Forecast:
     step_seconds: float
 
 
-def forecast(config: TrainConfig, device: Device) -> Forecast:
-    """Return what a run of this configuration will take on the device.
+def forecast(config: TrainConfig, device: Device, images: int = 0) -> Forecast:
+    """Return what a run of this configuration on so many images will take.
 
     The time is measured: steps on two small batches give the part that grows with the
     batch and the part that does not. The memory is counted, see `memory_estimate`.
@@ -47,25 +48,27 @@ def forecast(config: TrainConfig, device: Device) -> Forecast:
     return Forecast(
         sum(stage.parameters for stage in generator),
         sum(stage.parameters for stage in discriminator),
-        memory_estimate(config),
+        memory_estimate(config, images),
         measure_step_seconds(config, device),
     )
 
 
-def memory_estimate(config: TrainConfig) -> int:
-    """Return the bytes a step needs: counted arrays, so an estimate.
+def memory_estimate(config: TrainConfig, images: int = 0) -> int:
+    """Return the bytes a run needs: counted arrays, so an estimate.
 
     Each parameter has a value, a gradient and two moments. Each stage keeps, for
     backward, its normalised values and its activation; G's are alive while D learns
     from one batch, and a backward pass has about three arrays of the largest stage.
-    The interpreter with its libraries takes about 60 MB.
+    The loader holds a window of images as bytes. The interpreter with its libraries
+    takes about 60 MB.
     """
     stages = plan_generator(config.network), plan_discriminator(config.network)
     parameters = sum(stage.parameters for plan in stages for stage in plan)
     kept = sum(_kept_values(stage) for plan in stages for stage in plan)
     largest = max(math.prod(stage.outputs) for plan in stages for stage in plan)
     values = 4 * parameters + config.batch_size * (kept + 3 * largest)
-    return 4 * values + (60 << 20)
+    window = min(WINDOW_BYTES, images * math.prod(config.network.image_shape))
+    return 4 * values + window + (60 << 20)
 
 
 def _kept_values(stage: Stage) -> int:
@@ -77,19 +80,17 @@ def measure_step_seconds(config: TrainConfig, device: Device) -> float:
     small, large = PROBE_BATCHES
     state = new_state(config, device)
     with np.errstate(all="ignore"):  # whatever the learning rate makes of the numbers
-        _timed_step(config, device, state, small)  # first calls load code and memory
+        _timed_step(state, device, small)  # first calls load code and memory
         seconds = {
-            size: min(_timed_step(config, device, state, size) for _ in range(2))
+            size: min(_timed_step(state, device, size) for _ in range(2))
             for size in PROBE_BATCHES
         }
     slope = max(0.0, (seconds[large] - seconds[small]) / (large - small))
     return seconds[large] + slope * (config.batch_size - large)
 
 
-def _timed_step(
-    config: TrainConfig, device: Device, state: TrainingState, size: int
-) -> float:
-    network = config.network
+def _timed_step(state: TrainingState, device: Device, size: int) -> float:
+    config, network = state.config, state.config.network
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (size, *network.image_shape)).astype(np.float32)
     labels = np.eye(max(1, network.classes), dtype=np.float32)[np.zeros(size, int)]

@@ -23,17 +23,22 @@ def run(*args):
     return CliRunner().invoke(main, ["generate", *map(str, args), "--device", "cpu"])
 
 
+def read(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
 def tile(grid, row, column, size=8):
     top, left = GAP + row * (size + GAP), GAP + column * (size + GAP)
-    return np.asarray(grid)[top : top + size, left : left + size]
+    return grid[top : top + size, left : left + size]
 
 
 def test_writes_a_grid_of_the_seeds(work):
     result = run("1", "--seeds", "3-8", "--columns", "3", "--out", "pictures")
     assert result.exit_code == 0, result.output
     assert result.stdout.strip() == "pictures/grid.png"
-    grid = Image.open(work / "pictures" / "grid.png")
-    assert grid.size == (3 * (8 + GAP) + GAP, 2 * (8 + GAP) + GAP)
+    grid = read(work / "pictures" / "grid.png")
+    assert grid.shape == (2 * (8 + GAP) + GAP, 3 * (8 + GAP) + GAP, 3)
 
 
 def test_separate_files_are_the_tiles_of_the_grid(work):
@@ -42,9 +47,9 @@ def test_separate_files_are_the_tiles_of_the_grid(work):
     assert result.exit_code == 0
     names = sorted(path.name for path in (work / "many").iterdir())
     assert names == [f"seed0000{n}.png" for n in range(3, 9)]
-    grid = Image.open(work / "one" / "grid.png")
+    grid = read(work / "one" / "grid.png")
     for position in range(6):
-        single = np.asarray(Image.open(work / "many" / f"seed0000{3 + position}.png"))
+        single = read(work / "many" / f"seed0000{3 + position}.png")
         np.testing.assert_array_equal(tile(grid, *divmod(position, 3)), single)
 
 

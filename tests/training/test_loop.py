@@ -58,10 +58,11 @@ def test_grids_after_epochs_1_and_5_show_the_same_z(tmp_path, dataset_file):
     # With a learning rate so small that no weight changes, only the running averages
     # of batch normalisation would move the pictures: their z is the same.
     _, still, _ = train_tiny(tmp_path, dataset_file, steps=26, lr=1e-30)
-    first, fifth = (
-        np.asarray(Image.open(still.samples / f"epoch-00{n}.png"), float)
-        for n in (1, 5)
-    )
+    pictures = []
+    for name in ("epoch-001.png", "epoch-005.png"):
+        with Image.open(still.samples / name) as image:
+            pictures.append(np.asarray(image, float))
+    first, fifth = pictures
     assert abs(first - fifth).mean() < 12
 
 

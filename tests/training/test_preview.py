@@ -82,5 +82,6 @@ def test_grid_places_images_in_reading_order():
 def test_png_has_the_pixels(tmp_path, channels):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 4, channels), np.uint8)
     save_png(pixels, tmp_path / "x.png")
-    read = np.asarray(Image.open(tmp_path / "x.png")).reshape(5, 4, channels)
+    with Image.open(tmp_path / "x.png") as image:
+        read = np.asarray(image).reshape(5, 4, channels)
     np.testing.assert_array_equal(read, pixels)
