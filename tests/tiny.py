@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from scratchgan.backend import CPU
-from scratchgan.datasets.schema import DatasetWriter, open_dataset
+from scratchgan.datasets.schema import open_dataset
+from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.loop import train

@@ -170,7 +170,8 @@ def info(name: str, data_dir: str | None, as_json: bool) -> None:
 def verify(name: str, data_dir: str | None, as_json: bool) -> None:
     """Read the whole dataset NAME and check it against its SHA-256."""
     from scratchgan.datasets.catalogue import find_dataset
-    from scratchgan.datasets.schema import find_problems, open_dataset
+    from scratchgan.datasets.schema import open_dataset
+    from scratchgan.datasets.verify import find_problems
     from scratchgan.errors import DatasetError
 
     path = find_dataset(name, data_dir)

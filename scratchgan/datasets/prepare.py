@@ -28,8 +28,8 @@ from scratchgan.datasets.images import (
     UnreadableImage,
     decode_image,
 )
-from scratchgan.datasets.schema import DatasetWriter
 from scratchgan.datasets.sources import Source, SourceImage, open_source
+from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError, OutputError
 
 MAX_SIDE = 4096

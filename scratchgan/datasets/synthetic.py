@@ -21,7 +21,8 @@ from scratchgan.datasets.prepare import (
     check_replaceable,
     in_order,
 )
-from scratchgan.datasets.schema import SPLITS, DatasetWriter
+from scratchgan.datasets.schema import SPLITS
+from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError
 
 DEFAULT_COUNT = 20_000

@@ -12,7 +12,8 @@ from PIL import Image
 
 from scratchgan.datasets import prepare as prepare_module
 from scratchgan.datasets.prepare import PrepareOptions, in_order, prepare
-from scratchgan.datasets.schema import find_problems, open_dataset
+from scratchgan.datasets.schema import open_dataset
+from scratchgan.datasets.verify import find_problems
 from scratchgan.errors import DatasetError, OutputError
 
 

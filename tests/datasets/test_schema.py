@@ -8,13 +8,9 @@ import numpy as np
 import pytest
 
 from scratchgan import hdf5_output
-from scratchgan.datasets.schema import (
-    CHUNK_BYTES,
-    DatasetWriter,
-    find_problems,
-    images_per_chunk,
-    open_dataset,
-)
+from scratchgan.datasets.schema import CHUNK_BYTES, images_per_chunk, open_dataset
+from scratchgan.datasets.verify import find_problems
+from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError, OutputError
 
 TEXTS = {"name": "toy", "title": "A toy", "source": "test", "licence": "MIT"}

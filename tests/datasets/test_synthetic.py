@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from scratchgan.datasets import synthetic
-from scratchgan.datasets.schema import find_problems, open_dataset
+from scratchgan.datasets.schema import open_dataset
 from scratchgan.datasets.synthetic import prepare_synthetic
+from scratchgan.datasets.verify import find_problems
 from scratchgan.errors import DatasetError, OutputError
 
 # Drawing is tested elsewhere; here a quick one stands in for it, that worker
