@@ -1,0 +1,166 @@
+"""Imports go one way, CuPy is imported in one place, commands start without arrays."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import scratchgan
+
+PACKAGE = Path(scratchgan.__file__).parent
+FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
+
+# A module imports from lower levels and from its own folder only.
+LEVELS = [
+    ["errors", "backend", "files", "hdf5_output"],
+    ["functional", "datasets", "metrics"],
+    ["nn", "optim"],
+    ["models", "testing"],
+    ["training", "experiments", "gradcheck", "doctor"],
+    ["commands"],
+]
+LEVEL_OF = {group: level for level, groups in enumerate(LEVELS) for group in groups}
+WITHIN_A_LEVEL = {
+    ("backend", "errors"),
+    ("files", "errors"),
+    ("hdf5_output", "errors"),
+    ("hdf5_output", "files"),
+    ("optim", "nn"),
+    ("experiments", "training"),
+    ("gradcheck", "training"),
+}
+HEAVY = ("numpy", "cupy", "h5py", "PIL", "tqdm")
+
+
+def imported_modules(source):
+    """Return the dotted names of all modules imported anywhere in a source text."""
+    names = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "relative import"
+            names.append(node.module)
+            if node.module == "scratchgan":
+                names += [f"scratchgan.{alias.name}" for alias in node.names]
+    return names
+
+
+def group_of(module):
+    """Return the part of the package a dotted name belongs to, "" for its root."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and parts[1] in LEVEL_OF else ""
+
+
+def problems_of(file, source):
+    """Return what is wrong with the imports of one file of the package."""
+    group = Path(file).parts[0].removesuffix(".py")
+    if group == "__init__":
+        return [f"{file} imports {m}" for m in imported_modules(source)]
+    if group not in LEVEL_OF:
+        return [
+            f"{file} has no level; add {group!r} to LEVELS in {Path(__file__).name}"
+        ]
+    problems = []
+    for module in imported_modules(source):
+        root = module.split(".")[0]
+        if root in ("cupy", "cupyx") and group != "backend":
+            problems.append(f"{file} imports {module}; only backend.py may")
+        other = group_of(module) if root == "scratchgan" else ""
+        if not other or other == group or (group, other) in WITHIN_A_LEVEL:
+            continue
+        if LEVEL_OF[other] >= LEVEL_OF[group]:
+            problems.append(
+                f"{file} (level {LEVEL_OF[group]}) imports {module} "
+                f"(level {LEVEL_OF[other]})"
+            )
+    return problems
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_imports_go_down_only(file):
+    assert problems_of(file, (PACKAGE / file).read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "problem"),
+    [
+        ("functional/conv.py", "from scratchgan.nn.layer import Layer", "level 1"),
+        ("datasets/loader.py", "import scratchgan.functional.labels", "level 1"),
+        ("nn/conv.py", "from scratchgan.optim import Adam", "level 2"),
+        ("nn/conv.py", "def f():\n    from scratchgan import models", "level 3"),
+        ("training/loop.py", "from scratchgan.commands.train import train", "level 5"),
+        ("errors.py", "from scratchgan.backend import Array", "level 0"),
+        ("__init__.py", "from scratchgan import nn", "imports scratchgan"),
+        ("nn/conv.py", "import cupy as cp", "only backend.py may"),
+        ("nn/conv.py", "from cupyx.scipy import signal", "only backend.py may"),
+        ("commands/train.py", "def f():\n    import cupy", "only backend.py may"),
+        ("elsewhere/new.py", "import math", "has no level"),
+    ],
+)
+def test_a_wrong_import_is_found(file, source, problem):
+    problems = problems_of(file, source)
+    assert problems
+    assert all(problem in text for text in problems)
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("nn/conv.py", "import numpy\nfrom scratchgan.functional import conv"),
+        ("nn/conv.py", "from scratchgan.nn import init"),
+        ("optim.py", "from scratchgan.nn.layer import Parameter"),
+        ("backend.py", "def f():\n    import cupy"),
+        ("training/state.py", "from scratchgan import __version__"),
+    ],
+)
+def test_a_right_import_is_no_problem(file, source):
+    assert problems_of(file, source) == []
+
+
+def run_python(code):
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=PACKAGE.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout.split()
+
+
+def test_commands_start_without_loading_arrays():
+    """``--help`` must be quick: heavy modules are imported inside functions."""
+    code = (
+        "import importlib, pkgutil, sys\n"
+        "import scratchgan.commands as commands\n"
+        "for module in pkgutil.iter_modules(commands.__path__):\n"
+        "    importlib.import_module(f'scratchgan.commands.{module.name}')\n"
+        f"print(*[name for name in {HEAVY} if name in sys.modules])"
+    )
+    assert run_python(code) == []
+
+
+def test_loading_an_array_library_would_be_noticed():
+    code = f"import sys, numpy\nprint(*[n for n in {HEAVY} if n in sys.modules])"
+    assert run_python(code) == ["numpy"]
+
+
+def test_settings_load_without_arrays():
+    code = (
+        "import sys, scratchgan.training.config, scratchgan.training.presets\n"
+        f"print(*[name for name in {HEAVY} if name in sys.modules])"
+    )
+    assert run_python(code) == []
+
+
+def test_arrays_on_the_processor_never_load_cupy():
+    code = (
+        "import sys, numpy as np\n"
+        "from scratchgan.nn import BatchNorm1d\n"
+        "BatchNorm1d(2)(np.ones((3, 2), 'float32'))\n"
+        "print(*[n for n in ('cupy', 'h5py', 'PIL', 'click') if n in sys.modules])"
+    )
+    assert run_python(code) == []
