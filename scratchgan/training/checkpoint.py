@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from scratchgan.errors import CheckpointError
+from scratchgan.errors import CheckpointError, NonFiniteError
 from scratchgan.hdf5_output import Hdf5Output
 
 FORMAT = "scratchgan-checkpoint"
@@ -109,7 +109,10 @@ def _checksum(arrays: dict[str, np.ndarray], meta: str) -> str:
 
 
 def refuse_non_finite(arrays: dict[str, np.ndarray]) -> None:
-    """Raise CheckpointError naming the first array with a NaN or infinite value."""
+    """Raise NonFiniteError naming the first array with a NaN or infinite value."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise CheckpointError(f"{name} has values that are not finite numbers")
+            raise NonFiniteError(
+                f"{name} has values that are not finite numbers; a smaller --lr is "
+                "the usual cure"
+            )

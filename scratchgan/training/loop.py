@@ -11,7 +11,7 @@ from tqdm import tqdm
 from scratchgan.backend import Array, Device
 from scratchgan.datasets.loader import BatchLoader, LoadedBatch, reduce_images
 from scratchgan.datasets.schema import Dataset
-from scratchgan.errors import CheckpointError, NonFiniteError
+from scratchgan.errors import NonFiniteError, OutputError
 from scratchgan.functional.labels import one_hot
 from scratchgan.models.latent import draw_latent
 from scratchgan.optim import decayed_lr
@@ -116,24 +116,30 @@ def train(
             total=total, initial=state.step, disable=not show_progress, unit="step"
         ) as bar,
     ):
-        if state.step == 0:
-            session.save_real_images(dataset, rows)
-        while state.step < total and not stop.due:
-            epoch_before = state.epoch
-            losses = session.step(loader)
-            if state.step == 1 or state.step % config.log_every == 0:
-                record = session.log(losses, keep=True)
-                bar.set_postfix_str(
-                    f"loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}"
-                )
-            if state.step % config.sample_every == 0:
-                session.save_samples(f"{state.step:06d}")
-            if epoch_before < state.epoch in FIGURE_EPOCHS:
-                session.save_samples(f"epoch-{state.epoch:03d}")
-            if state.step % config.checkpoint_every == 0:
-                session.save_checkpoint()
-            bar.update()
-        session.finish()
+        try:
+            if state.step == 0:
+                session.save_real_images(dataset, rows)
+            while state.step < total and not stop.due:
+                epoch_before = state.epoch
+                losses = session.step(loader)
+                if state.step == 1 or state.step % config.log_every == 0:
+                    record = session.log(losses, keep=True)
+                    bar.set_postfix_str(
+                        f"loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}"
+                    )
+                if state.step % config.sample_every == 0:
+                    session.save_samples(f"{state.step:06d}")
+                if epoch_before < state.epoch in FIGURE_EPOCHS:
+                    session.save_samples(f"epoch-{state.epoch:03d}")
+                if state.step % config.checkpoint_every == 0:
+                    session.save_checkpoint()
+                bar.update()
+            session.finish()
+        except (NonFiniteError, OutputError) as error:
+            raise type(error)(
+                f"training stopped at step {state.step:,}: {error}; "
+                f"{_last_checkpoint(run)}"
+            ) from error
     return TrainResult(
         state.step,
         stop.interrupted,
@@ -183,7 +189,9 @@ class _Session:
             culprit = first_non_finite(
                 state.gan, batches[0], self._draw_z(len(batches[0].images))
             )
-            raise self._non_finite(f"{error}; it began at {culprit}") from None
+            raise NonFiniteError(
+                f"{error}; it began at {culprit}; a smaller --lr is the usual cure"
+            ) from None
 
         state.step += 1
         self._steps += 1
@@ -249,10 +257,7 @@ class _Session:
     def save_checkpoint(self) -> None:
         """Write a checkpoint and delete those that are no longer kept."""
         arrays = state_arrays(self.state)
-        try:
-            refuse_non_finite(arrays)
-        except CheckpointError as error:
-            raise self._non_finite(str(error)) from None
+        refuse_non_finite(arrays)
         step = self.state.step
         save_checkpoint(self.run.checkpoint_file(step), arrays, state_meta(self.state))
         self.run.remove_old_checkpoints(self.config.keep_last, self.config.keep_every)
@@ -277,14 +282,10 @@ class _Session:
     def _draw_z(self, count: int) -> Array:
         return self.device.put(draw_latent(self.config.network, count, self.state.rng))
 
-    def _non_finite(self, what: str) -> NonFiniteError:
-        steps = self.run.checkpoint_steps()
-        kept = (
-            f"the last good checkpoint is {self.run.checkpoint_file(steps[-1])}"
-            if steps
-            else "there was no checkpoint yet"
-        )
-        return NonFiniteError(
-            f"training stopped at step {self.state.step + 1}: {what}; {kept}; "
-            "a smaller --lr is the usual cure"
-        )
+
+def _last_checkpoint(run: RunFolder) -> str:
+    """Return where a run that failed can go on from, in words."""
+    steps = run.checkpoint_steps()
+    if not steps:
+        return "there was no checkpoint yet"
+    return f"the last good checkpoint is {run.checkpoint_file(steps[-1])}"

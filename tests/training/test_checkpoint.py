@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
-from scratchgan.errors import CheckpointError, OutputError
+from scratchgan.errors import CheckpointError, NonFiniteError, OutputError
 from scratchgan.training.checkpoint import (
     load_checkpoint,
     refuse_non_finite,
@@ -103,5 +103,5 @@ def test_full_disk_leaves_the_old_checkpoint(file, monkeypatch):
 
 def test_non_finite_arrays_are_named():
     arrays = {"good": np.ones(3), "bad": np.array([1.0, np.nan])}
-    with pytest.raises(CheckpointError, match="bad has values"):
+    with pytest.raises(NonFiniteError, match="bad has values"):
         refuse_non_finite(arrays)
