@@ -29,6 +29,11 @@ class PlainErrorGroup(click.Group):
             return super().invoke(ctx)
         except ScratchGANError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
+        except MemoryError as error:
+            reason = f" ({error})" if str(error) else ""
+            raise click.ClickException(
+                f"not enough memory{reason}; a smaller --batch-size or --size needs less"
+            ) from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             sys.exit(EXIT_INTERRUPTED)

@@ -149,7 +149,7 @@ def _start(config: TrainConfig, out: Path, data_dir: str | None, dry_run: bool) 
         lines = [
             *launch.describe_data(config, dataset),
             *launch.describe_plan(config, images, forecast(config, device, images)),
-            f"device: {device}",
+            launch.describe_device(config.device, device),
         ]
         if dry_run:
             _print_dry_run(config, lines, None)

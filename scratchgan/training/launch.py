@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from scratchgan.backend import Device, gpu_status
 from scratchgan.datasets.loader import check_rows, check_size
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import DatasetError
@@ -44,6 +45,13 @@ def describe_data(config: TrainConfig, dataset: Dataset) -> list[str]:
             f"data: averaged down to {config.network.height}x{config.network.width}"
         )
     return lines
+
+
+def describe_device(request: str, device: Device) -> str:
+    """Return a line on where it computes, and why if the choice was ours."""
+    if request == "auto" and device.kind == "cpu":
+        return f"device: cpu ({gpu_status().message})"
+    return f"device: {device}"
 
 
 def describe_plan(config: TrainConfig, images: int, forecast: Forecast) -> list[str]:

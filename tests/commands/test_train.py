@@ -205,6 +205,24 @@ def test_missing_gpu_is_one_line_and_no_run(work, monkeypatch):
     assert not (work / "runs").exists()
 
 
+def test_auto_without_a_gpu_says_why_it_computes_on_the_cpu(work, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    result = run("train", "--dataset", "tiny", *SMALL, 1, "--device", "auto")
+    assert result.exit_code == 0, result.output
+    assert "device: cpu (CuPy is" in result.stderr
+
+
+def test_too_little_memory_is_one_line(work, monkeypatch):
+    from scratchgan.training import loop
+
+    def fail(*args, **kwargs):
+        raise MemoryError("Unable to allocate 3.00 TiB")
+
+    monkeypatch.setattr(loop, "train_step", fail)
+    result = run("train", "--dataset", "tiny", *SMALL, 1)
+    refused(result, "not enough memory (Unable to allocate", "--batch-size")
+
+
 def test_output_folder_that_cannot_be_made(work):
     (work / "blocked").touch()
     result = run("train", "--dataset", "tiny", *SMALL, 1, "--out", "blocked/runs")
