@@ -470,3 +470,10 @@ def test_gradient_errors_of_any_function(rng):
     assert errors["b"] == pytest.approx(2, rel=1e-6)
     np.testing.assert_array_equal(a, given[0])
     np.testing.assert_array_equal(b, given[1])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_upstream_gradient_is_not_the_callers_own_random_numbers(seed):
+    """With dy equal to x batch normalisation's dx would vanish and prove nothing."""
+    x = np.random.default_rng(seed).standard_normal((3, 4, 5, 3))
+    check_layer(BatchNorm2d(4, **DOUBLE), x, seed=seed)

@@ -5,15 +5,25 @@ Tolerances as in ``test_oracle``, ten times as wide for sums over whole arrays.
 
 import itertools
 
+import numpy as np
 import pytest
 
+from scratchgan.errors import NonFiniteError
+from scratchgan.training.step import (
+    Batch,
+    train_step,
+    update_discriminator,
+    update_generator,
+)
 from tests.oracles import (
     STEPS,
     TRAININGS,
     assert_summary,
     build_gan,
+    draw_step,
     load_recorded,
     our_training,
+    seeded,
 )
 
 
@@ -73,3 +83,74 @@ def test_the_steps_move_losses_and_every_parameter(name):
             cancelled = key.endswith("bias") and f"{stage}.norm.gamma" in start
             moved = abs(parameter.data - start[key]).max()
             assert (moved < 1e-8) if cancelled else (moved > 1e-3), key
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_dtype_of_everything_is_kept(name):
+    """One NumPy scalar in a step would turn float32 weights or moments to float64."""
+    *_, (_, _, gan) = our_training(name, dtype="float32")
+    arrays = {}
+    for part, adam in ((gan.generator, gan.adam_g), (gan.discriminator, gan.adam_d)):
+        for key, parameter in part.parameters().items():
+            arrays[f"{key} data"] = parameter.data
+            arrays[f"{key} grad"] = parameter.grad
+            arrays[f"{key} m"] = adam.m[key]
+            arrays[f"{key} v"] = adam.v[key]
+        arrays |= part.buffers()
+    assert {key for key, array in arrays.items() if array.dtype != np.float32} == set()
+
+
+@pytest.mark.parametrize("name", TRAININGS)
+def test_each_update_leaves_the_other_network_alone(name):
+    gan = build_gan(name)
+    (batch, *_), zs = draw_step(name, 0)
+    fake, ctx = gan.generator.forward(zs[0], batch.labels)
+    before = gan.generator.state_dict()
+    update_discriminator(gan, batch, fake, True)
+    for key, array in gan.generator.state_dict().items():
+        np.testing.assert_array_equal(array, before[key])
+    assert not any(p.grad.any() for p in gan.generator.parameters().values())
+
+    parameters = gan.discriminator.parameters()
+    before = {key: (p.data.copy(), p.grad.copy()) for key, p in parameters.items()}
+    assert any(grad.any() for _, grad in before.values())
+    update_generator(gan, fake, ctx, batch.labels, True)
+    for key, parameter in parameters.items():
+        np.testing.assert_array_equal(parameter.data, before[key][0])
+        np.testing.assert_array_equal(parameter.grad, before[key][1])
+
+
+@pytest.mark.parametrize("update_order", ["pytorch", "tensorflow", "alternating"])
+def test_step_draws_z_and_uses_batches_as_its_order_says(update_order):
+    """z for as many images as each batch has; alternating reads a batch an update."""
+    name = "pytorch example"
+    images = draw_step(name, 0)[0][0].images
+    small, large = Batch(images[:3]), Batch(images)
+    batches = [small, large] if update_order == "alternating" else [large]
+    counts = []
+
+    def draw_z(count):
+        counts.append(count)
+        return seeded("z").standard_normal((count, 5))
+
+    train_step(build_gan(name), batches, draw_z, update_order)
+    assert (
+        counts
+        == {"pytorch": [5], "tensorflow": [5, 5], "alternating": [3, 5]}[update_order]
+    )
+
+
+def test_loss_that_is_not_finite_stops_the_step_before_the_weights_change():
+    gan = build_gan("paper")
+    batches, zs = draw_step("paper", 0)
+    batches[1].images[0, 0, 0, 0] = np.nan
+    before = gan.discriminator.state_dict()
+    with (
+        np.errstate(invalid="ignore"),  # NumPy would warn of the nan first
+        pytest.raises(NonFiniteError, match="the loss of D is nan"),
+    ):
+        train_step(gan, batches, lambda count: zs[0], "alternating")
+    for key in gan.discriminator.parameters():
+        np.testing.assert_array_equal(
+            gan.discriminator.parameters()[key].data, before[key]
+        )
