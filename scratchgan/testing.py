@@ -52,7 +52,8 @@ def check_layer(
     Parameters
     ----------
     layer : Layer
-        Built with ``dtype="float64"``; its gradients and buffers are restored.
+        Built with ``dtype="float64"``; afterwards its parameters and buffers are as
+        before and its gradients zero.
     x : array of float64
         Input, away from kinks: |x| > 1e-3 for rectifiers, and of both signs.
     labels : array, optional
