@@ -117,13 +117,16 @@ def command_lines(page):
 
 def parse(words):
     """Parse a command line as click does, without running it."""
-    command, name = main, "scratchgan"
+    command, name, parent = main, "scratchgan", None
     words = list(words)
     while isinstance(command, click.Group) and words and words[0][0] != "-":
+        # With its parent's context, which says that -h is help too.
+        settings = command.context_settings
+        parent = click.Context(command, parent, name, **settings)
         name = words.pop(0)
         command = command.commands[name]
     try:
-        command.make_context(name, words)
+        command.make_context(name, words, parent)
     except click.exceptions.Exit:  # --help and --version are done after parsing
         pass
 
