@@ -42,6 +42,11 @@ class _Convolution(Layer):
         self.kernel_size = pair(kernel_size, "kernel_size")
         self.stride = pair(stride, "stride")
         self.padding = make_padding(padding)
+        if min(*self.kernel_size, *self.stride) < 1:
+            raise ValueError(
+                f"kernel_size is {self.kernel_size} and stride {self.stride}, expected "
+                "at least 1"
+            )
         self.impl = impl
         conv.choose(impl)  # refuses an unknown name now, not at the first image
         area = self.kernel_size[0] * self.kernel_size[1]

@@ -124,6 +124,9 @@ def test_both_implementations_give_the_same_layer(kind, rng):
         ({"kernel_size": 2.0}, r"kernel_size is 2\.0"),
         ({"kernel_size": 3, "stride": "2"}, "stride is '2'"),
         ({"kernel_size": 3, "padding": -1}, "padding is -1"),
+        ({"kernel_size": (3, 0)}, r"kernel_size is \(3, 0\) and stride \(1, 1\)"),
+        ({"kernel_size": 3, "stride": 0}, r"stride \(0, 0\), expected at least 1"),
+        ({"kernel_size": 3, "stride": (1, -1)}, r"stride \(1, -1\), expected"),
         ({"kernel_size": 3, "impl": "cudnn"}, "impl is 'cudnn', expected one of"),
     ],
 )
