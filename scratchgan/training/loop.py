@@ -106,6 +106,7 @@ def train(
     )
     run.remove_leftovers()
     run.write_config(config_to_dict(config))
+    run.set_aside_later_checkpoints(state.step)
     trim_log(run, state.step)
 
     with (

@@ -52,10 +52,12 @@ _PRESETS = (
             ends="linear",
             **_AUTHORS_NORM,
         ),
+        # free: the training script of this model was not published; order, eps and l2
+        # are those of faces [A].
         update_order="alternating",
         batch_size=128,
         epochs=30,
-        l2=1e-5,  # free: not published for this model; the value of faces [A]
+        l2=1e-5,
         grid_rows=20,
         grid_columns=20,
     ),
@@ -72,11 +74,12 @@ _PRESETS = (
             ends="linear",
             **_AUTHORS_NORM,
         ),
+        # free: as for imagenet32; batch, epochs, lr: from the released model's name.
         update_order="alternating",
         batch_size=64,
         epochs=200,
         lr=5e-4,
-        l2=1e-5,  # free: not published for this model; the value of faces [A]
+        l2=1e-5,
         grid_rows=10,
         grid_columns=10,
     ),

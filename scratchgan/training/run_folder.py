@@ -63,6 +63,18 @@ class RunFolder:
             if not (keep_every and step % keep_every == 0):
                 self.checkpoint_file(step).unlink(missing_ok=True)
 
+    def set_aside_later_checkpoints(self, step: int) -> None:
+        """Move checkpoints after a step to ``superseded/``.
+
+        A run that goes on from an older checkpoint leaves the later ones behind: the
+        newest file must be the newest state. They are kept for whoever wants them.
+        """
+        for later in self.checkpoint_steps():
+            if later > step:
+                file = self.checkpoint_file(later)
+                folder = make_folder(self.checkpoints / "superseded")
+                file.replace(folder / file.name)
+
     def remove_leftovers(self) -> None:
         """Delete half-written files of a run that was killed."""
         for leftover in self.path.glob(f"**/.*{TEMPORARY_SUFFIX}"):

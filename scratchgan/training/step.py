@@ -131,6 +131,7 @@ def update_discriminator(
         loss, dlogits = gan_loss(logits, target)
         _refuse_non_finite(loss, "D", check_finite)
         gan.discriminator.backward(dlogits, ctx, need_dx=False)
+        del ctx  # the arrays of real images go before those of fake ones come
         losses.append(loss)
         probabilities.append(real_probability(logits).mean())
     gan.adam_d.step()

@@ -81,6 +81,19 @@ def test_log_has_each_step_once_after_a_resume_from_an_older_checkpoint(
     assert steps == [1, 2, 4, 6, 8, 10]
 
 
+def test_going_on_from_an_older_checkpoint_sets_the_later_ones_aside(
+    tmp_path, dataset_file
+):
+    _, run, _ = train_tiny(
+        tmp_path, dataset_file, steps=8, checkpoint_every=2, keep_last=1, keep_every=2
+    )
+    resumed = resume(run.checkpoint_file(2), dataset_file, 3)
+    assert resumed.checkpoint.is_file()
+    assert find_checkpoint(None, tmp_path) == resumed.checkpoint
+    aside = sorted(p.name for p in (run.checkpoints / "superseded").iterdir())
+    assert aside == ["step-000004.h5", "step-000006.h5", "step-000008.h5"]
+
+
 KILLED_WHILE_WRITING = """
 import os, signal, sys
 import h5py
