@@ -80,7 +80,8 @@ def same_padding(kernel_size: int, stride: int, *, extra: str = "before") -> Pai
     Raises
     ------
     ValueError
-        If the kernel is smaller than the stride, so that pixels would be skipped.
+        If the kernel is smaller than the stride, so that pixels would be skipped, or
+        ``extra`` is another word.
 
     Examples
     --------
@@ -93,6 +94,8 @@ def same_padding(kernel_size: int, stride: int, *, extra: str = "before") -> Pai
             f"kernel_size {kernel_size} is smaller than stride {stride}: "
             "some pixels would never be read"
         )
+    if extra not in ("before", "after"):
+        raise ValueError(f"extra is {extra!r}, expected 'before' or 'after'")
     small, large = total // 2, total - total // 2
     return (large, small) if extra == "before" else (small, large)
 

@@ -20,6 +20,15 @@ Shape = tuple[int, ...]
 """Of one example: (C, H, W) for maps, (F,) for a vector."""
 
 
+_WORDS = {
+    "latent": ("normal", "uniform"),
+    "extra_padding": ("before", "after"),
+    "ends": ("conv", "linear"),
+    "output": ("tanh", "sigmoid"),
+    "weight_init": ("normal", "glorot"),
+}
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """Everything that decides what G and D are.
@@ -93,6 +102,14 @@ class NetworkConfig:
     conv_impl: str = "matmul"
 
     def __post_init__(self) -> None:
+        for name, words in _WORDS.items():
+            value = getattr(self, name)
+            if value not in words:
+                raise ConfigError(f"{name} is {value!r}, expected {' or '.join(words)}")
+        if not self.widths and not self.discriminator_hidden:
+            raise ConfigError(
+                "a network needs convolutions (widths) or discriminator_hidden layers"
+            )
         if self.channels not in (1, 3):
             raise ConfigError(f"images have {self.channels} channels, expected 1 or 3")
         if len(self.widths) != len(self.strides):

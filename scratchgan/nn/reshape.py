@@ -80,6 +80,8 @@ class ConcatLabels(Layer):
         ------
         ValueError
             If labels are missing or have another shape than (N, K).
+        TypeError
+            If they have another dtype than x.
         """
         xp = get_array_module(x)
         if labels is None or labels.shape != (len(x), self.classes):
@@ -88,6 +90,8 @@ class ConcatLabels(Layer):
                 f"{self}: labels are {got}, expected one-hot rows of shape "
                 f"({len(x)}, {self.classes})"
             )
+        if labels.dtype != x.dtype:
+            raise TypeError(f"{self}: labels are {labels.dtype}, x is {x.dtype}")
         spatial = x.shape[2:]
         planes = labels.reshape(*labels.shape, *(1 for _ in spatial))
         planes = xp.broadcast_to(planes, (*labels.shape, *spatial))  # (N, K, H, W)

@@ -68,7 +68,7 @@ class Sequential(Layer):
                 need_dx=need_dx or position > 0,
                 need_dparams=need_dparams,
             )
-        return dy
+        return dy if need_dx else None
 
     def __repr__(self) -> str:
         return f"Sequential({', '.join(self.layers)})"

@@ -136,3 +136,10 @@ def test_dtype_is_kept_and_arguments_are_not_modified(dtype, rng):
     results += [sigmoid(one), real_probability(one), real_probability(two)]
     assert {result.dtype for result in results} == {np.dtype(dtype)}
     assert results[0].shape == results[2].shape == ()
+
+
+def test_sigmoid_keeps_small_values_in_float32():
+    x = np.array([-80.0, -20.0, 0.0, 20.0], np.float32)
+    expected = 1 / (1 + np.exp(-x.astype(np.float64)))
+    np.testing.assert_allclose(sigmoid(x), expected, rtol=1e-5)
+    assert sigmoid(x).dtype == np.float32

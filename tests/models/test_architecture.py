@@ -352,3 +352,23 @@ def test_kernel_smaller_than_the_stride_is_refused(plan):
     config = NetworkConfig(kernel_size=1)
     with pytest.raises(ConfigError, match="kernel_size 1 is smaller than stride 2"):
         plan(config)
+
+
+@pytest.mark.parametrize(
+    ("field", "word"),
+    [
+        ("latent", "unifrom"),
+        ("ends", "lineer"),
+        ("extra_padding", "befor"),
+        ("output", "tahn"),
+        ("weight_init", "xavier"),
+    ],
+)
+def test_unknown_words_are_refused(field, word):
+    with pytest.raises(ConfigError, match=f"{field} is '{word}', expected"):
+        NetworkConfig(**{field: word})
+
+
+def test_network_without_any_hidden_layer_is_refused():
+    with pytest.raises(ConfigError, match="needs convolutions"):
+        NetworkConfig(widths=(), strides=())

@@ -64,3 +64,9 @@ def test_missing_or_misshapen_labels_are_refused(labels, message):
         ConcatLabels(3).forward(np.zeros((2, 4, 5, 5)), labels)
     assert "(2, 3)" in str(error.value)
     assert "ConcatLabels(3)" in str(error.value)
+
+
+def test_labels_of_another_dtype_are_refused():
+    x = np.zeros((2, 3), np.float32)
+    with pytest.raises(TypeError, match="labels are float64, x is float32"):
+        ConcatLabels(2).forward(x, np.eye(2))
