@@ -29,7 +29,7 @@ DEFAULT_COUNT = 20_000
 DEFAULT_SIZE = 64
 
 # Name -> the module that draws it: ATTRIBUTE_NAMES and draw_face(seed, index, size).
-_DRAWING_MODULES = {"faces": "scratchgan.datasets.synthetic_faces"}
+_DRAWING_MODULES = {"faces": "scratchgan.datasets.synthetic_faces.portrait"}
 
 # Images a process draws before it hands them over: large enough that handing over
 # costs little, small enough that the progress bar moves.

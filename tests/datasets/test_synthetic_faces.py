@@ -11,17 +11,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scratchgan.datasets.synthetic_faces import (
+from scratchgan.datasets.synthetic_faces.drawing import Canvas, Head, ribbon, smooth
+from scratchgan.datasets.synthetic_faces.parameters import (
+    MAX_TURN_DEGREES,
+    FaceParameters,
+    sample_face,
+)
+from scratchgan.datasets.synthetic_faces.portrait import (
     ATTRIBUTE_NAMES,
     attributes_of,
     draw_face,
     render_face,
-)
-from scratchgan.datasets.synthetic_faces_drawing import Canvas, Head, ribbon, smooth
-from scratchgan.datasets.synthetic_faces_parameters import (
-    MAX_TURN_DEGREES,
-    FaceParameters,
-    sample_face,
 )
 
 

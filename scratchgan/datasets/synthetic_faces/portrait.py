@@ -28,7 +28,7 @@ beard     0 or 1        1: beard or moustache (men only)
 
 import numpy as np
 
-from scratchgan.datasets.synthetic_faces_body import (
+from scratchgan.datasets.synthetic_faces.body import (
     draw_background,
     draw_ears,
     draw_neck,
@@ -36,8 +36,8 @@ from scratchgan.datasets.synthetic_faces_body import (
     finish,
     skin_colours,
 )
-from scratchgan.datasets.synthetic_faces_drawing import Canvas, Head
-from scratchgan.datasets.synthetic_faces_features import (
+from scratchgan.datasets.synthetic_faces.drawing import Canvas, Head
+from scratchgan.datasets.synthetic_faces.features import (
     draw_brows,
     draw_cheeks,
     draw_eyes,
@@ -46,14 +46,14 @@ from scratchgan.datasets.synthetic_faces_features import (
     draw_nose,
     draw_temples,
 )
-from scratchgan.datasets.synthetic_faces_hair import (
+from scratchgan.datasets.synthetic_faces.hair import (
     draw_back_hair,
     draw_beard,
     draw_front_hair,
     hair_colours,
     hair_mass,
 )
-from scratchgan.datasets.synthetic_faces_parameters import FaceParameters, sample_face
+from scratchgan.datasets.synthetic_faces.parameters import FaceParameters, sample_face
 
 ATTRIBUTE_NAMES: tuple[str, ...] = (
     "smile",

@@ -10,14 +10,14 @@ import math
 
 import numpy as np
 
-from scratchgan.datasets.synthetic_faces_drawing import (
+from scratchgan.datasets.synthetic_faces.drawing import (
     Canvas,
     Head,
     ellipse,
     ribbon,
     smooth,
 )
-from scratchgan.datasets.synthetic_faces_parameters import FaceParameters
+from scratchgan.datasets.synthetic_faces.parameters import FaceParameters
 
 # Where loose hair ends, in head units below the middle of the head, by its length.
 _LENGTHS = (0.0, 0.2, 0.36, 0.45, 1.0)

@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from scratchgan.datasets.synthetic_faces_drawing import Canvas, Head, ellipse, ribbon
-from scratchgan.datasets.synthetic_faces_parameters import FaceParameters
+from scratchgan.datasets.synthetic_faces.drawing import Canvas, Head, ellipse, ribbon
+from scratchgan.datasets.synthetic_faces.parameters import FaceParameters
 
 
 def draw_background(canvas: Canvas, face: FaceParameters) -> None:

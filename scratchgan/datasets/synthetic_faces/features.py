@@ -6,14 +6,14 @@ the turned head with `Head.surface`; none of them knows about the turn.
 
 import numpy as np
 
-from scratchgan.datasets.synthetic_faces_drawing import (
+from scratchgan.datasets.synthetic_faces.drawing import (
     Canvas,
     Head,
     ellipse,
     ribbon,
     smooth,
 )
-from scratchgan.datasets.synthetic_faces_parameters import FaceParameters
+from scratchgan.datasets.synthetic_faces.parameters import FaceParameters
 
 _SIDES = (-1.0, 1.0)
 _WHITE_OF_EYE = np.array((0.95, 0.94, 0.92), np.float32)

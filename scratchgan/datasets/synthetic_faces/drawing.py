@@ -14,7 +14,7 @@ from itertools import accumulate
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from scratchgan.datasets.synthetic_faces_parameters import HeadShape, Pose
+from scratchgan.datasets.synthetic_faces.parameters import HeadShape, Pose
 
 # Samples per pixel and axis: 16 levels of coverage, more along a slanted edge.
 _SUPERSAMPLING = 4
