@@ -167,6 +167,7 @@ def _resume(
     from scratchgan.backend import resolve_device
     from scratchgan.datasets.catalogue import find_dataset
     from scratchgan.datasets.schema import open_dataset
+    from scratchgan.training.launch import check_same_data
     from scratchgan.training.run_folder import find_checkpoint, run_of_checkpoint
     from scratchgan.training.state import load_state
 
@@ -184,6 +185,7 @@ def _resume(
         state.config, {"device": "auto", "max_minutes": None, **given}
     )
     with open_dataset(find_dataset(state.config.dataset, data_dir)) as dataset:
+        check_same_data(state.config, dataset)
         total = state.config.total_steps(len(dataset.rows_of_split(state.config.split)))
         click.echo(
             f"run: {run.path}, from step {state.step:,} to {total:,} on {device}",

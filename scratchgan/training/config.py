@@ -25,6 +25,8 @@ class TrainConfig:
         Both networks.
     dataset : str
         Name or path.
+    dataset_sha256 : str
+        Of the pixels the run was started on; empty before.
     split : str
         Splits to train on, joined by ``+``.
     update_order : {"pytorch", "tensorflow", "alternating"}
@@ -60,6 +62,7 @@ class TrainConfig:
     description: str
     network: NetworkConfig = field(default_factory=NetworkConfig)
     dataset: str = "faces"
+    dataset_sha256: str = ""
     split: str = "train"
     update_order: str = "pytorch"
     batch_size: int = 128

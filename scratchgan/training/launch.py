@@ -32,7 +32,16 @@ def fit_to_dataset(config: TrainConfig, dataset: Dataset) -> TrainConfig:
             )
         classes = int(dataset.labels.max()) + 1
     network = replace(config.network, channels=dataset.channels, classes=classes)
-    return replace(config, network=network)
+    return replace(config, network=network, dataset_sha256=dataset.sha256)
+
+
+def check_same_data(config: TrainConfig, dataset: Dataset) -> None:
+    """Raise DatasetError if a run would be continued on other images than it had."""
+    if config.dataset_sha256 != dataset.sha256:
+        raise DatasetError(
+            f"{dataset.path} does not hold the images this run was started on (its "
+            "sha256 differs); put that file back with --data-dir, or start a new run"
+        )
 
 
 def describe_data(config: TrainConfig, dataset: Dataset) -> list[str]:

@@ -109,6 +109,13 @@ def test_resume_of_a_damaged_checkpoint(work):
     refused(run("train", "--resume", "--steps", 5), "damaged", "older checkpoint")
 
 
+def test_resume_on_other_images_is_refused(work):
+    run("train", "--dataset", "tiny", *SMALL, 3)
+    write_dataset(work / "data" / "tiny.h5", count=20)
+    result = run("train", "--resume", "--steps", 5, "--device", "cpu")
+    refused(result, "tiny.h5", "not hold the images this run was started on")
+
+
 def test_dry_run_prints_everything_and_does_nothing(work):
     before = files_in(work)
     result = run("train", "--dataset", "tiny", *SMALL, 5, "--dry-run")
