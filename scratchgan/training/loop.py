@@ -1,5 +1,6 @@
 """The training loop: batches in; log, sample grids and checkpoints out."""
 
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,7 +115,12 @@ def train(
         StopRequest(config.max_minutes) as stop,
         loader,
         tqdm(
-            total=total, initial=state.step, disable=not show_progress, unit="step"
+            total=total,
+            initial=state.step,
+            unit="step",
+            disable=not show_progress,
+            # In a file each refresh stays: one every half minute is enough there.
+            mininterval=0.1 if sys.stderr.isatty() else 30,
         ) as bar,
     ):
         try:
@@ -126,7 +132,8 @@ def train(
                 if state.step == 1 or state.step % config.log_every == 0:
                     record = session.log(losses, keep=True)
                     bar.set_postfix_str(
-                        f"loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}"
+                        f"loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}",
+                        refresh=False,
                     )
                 if state.step % config.sample_every == 0:
                     session.save_samples(f"{state.step:06d}")
