@@ -41,3 +41,12 @@ def backend(request, monkeypatch):
     if not status.usable:
         pytest.skip(status.message)
     return Backend("gpu", Device("gpu"))
+
+
+@pytest.fixture
+def fast_everywhere(monkeypatch):
+    """Let the fast convolution take every shape it can, in several small chunks."""
+    from scratchgan.functional import conv_fast
+
+    monkeypatch.setattr(conv_fast, "FEWEST_CHANNELS", 1)
+    monkeypatch.setattr(conv_fast, "CHUNK_TILES", 8)

@@ -14,11 +14,11 @@ FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 # A module imports from lower levels and from its own folder only.
 LEVELS = [
-    ["errors", "backend", "files", "hdf5_output"],
+    ["errors", "backend", "files", "hdf5_output", "memory"],
     ["functional", "datasets", "metrics"],
     ["nn", "optim"],
     ["models", "testing"],
-    ["training", "experiments", "gradcheck", "doctor"],
+    ["training", "experiments", "gradcheck", "doctor", "bench"],
     ["commands"],
 ]
 LEVEL_OF = {group: level for level, groups in enumerate(LEVELS) for group in groups}
@@ -30,6 +30,8 @@ WITHIN_A_LEVEL = {
     ("optim", "nn"),
     ("experiments", "training"),
     ("gradcheck", "training"),
+    ("bench", "doctor"),
+    ("bench", "training"),
 }
 HEAVY = ("numpy", "cupy", "h5py", "PIL", "tqdm")
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from scratchgan import __version__
+from scratchgan.commands.bench import bench
 from scratchgan.commands.data import data
 from scratchgan.commands.doctor import doctor
 from scratchgan.commands.generate import generate
@@ -48,5 +49,5 @@ def main() -> None:
     """Train, look into and check DCGANs written by hand on NumPy and CuPy."""
 
 
-for command in (train, data, generate, gradcheck, doctor):
+for command in (train, data, generate, gradcheck, bench, doctor):
     main.add_command(command)

@@ -11,9 +11,10 @@ convolution    conv2d(x, w)         input_grad(dy, w)    weight_grad(x, dy)
 transposed     input_grad(x, w)     conv2d(dy, w)        weight_grad(dy, x)
 =============  ===================  ===================  =======================
 
-This file checks arguments and chooses the implementation; ``impl="reference"`` is the
-readable definition in `conv_reference`, ``impl="matmul"`` the default in
-`conv_matmul`. All take NCHW shapes and accept any order in memory.
+This file checks arguments and chooses the implementation. ``impl="reference"`` is the
+readable definition in `conv_reference`; ``"matmul"``, the default, in `conv_matmul`
+does the same multiplications as matrix products; ``"fast"`` in `conv_fast` needs about
+half of them. All take NCHW shapes and accept any order in memory.
 
 Reference: Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep
 learning", arXiv 1603.07285.
@@ -22,10 +23,11 @@ learning", arXiv 1603.07285.
 from types import ModuleType
 
 from scratchgan.backend import Array
-from scratchgan.functional import conv_matmul, conv_reference
+from scratchgan.functional import conv_fast, conv_matmul, conv_reference
 from scratchgan.functional.shapes import Padding, Pair, conv_output_size
 
 IMPLEMENTATIONS: dict[str, ModuleType] = {
+    "fast": conv_fast,
     "matmul": conv_matmul,
     "reference": conv_reference,
 }
@@ -47,7 +49,7 @@ def conv2d(
         Steps between windows in pixels, (height, width).
     padding : Padding
         Zeros around the image in pixels.
-    impl : {"matmul", "reference"}
+    impl : {"fast", "matmul", "reference"}
         Implementation; the results differ by rounding only.
 
     Returns

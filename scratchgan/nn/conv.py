@@ -57,7 +57,10 @@ class _Convolution(Layer):
             in_channels * area,
             out_channels * area,
         )
-        self.weight = Parameter(weight.astype(dtype))
+        # In memory the taps come first and then channels, the order in which the
+        # implementations read them; as an array it is what the shape says.
+        taps = np.ascontiguousarray(weight.transpose(2, 3, 1, 0), dtype)
+        self.weight = Parameter(taps.transpose(3, 2, 0, 1))
         self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
 
     def _weight_shape(self) -> tuple[int, ...]:
@@ -100,7 +103,7 @@ class Conv2d(_Convolution):
         The paper's networks have none.
     weight_init : Initialiser, default=normal(0.02)
         Radford et al. 2016, section 4.
-    impl : {"matmul", "reference"}, default="matmul"
+    impl : {"fast", "matmul", "reference"}, default="matmul"
         See `scratchgan.functional.conv`.
     rng : numpy.random.Generator, optional
         Draws the weights; fresh by default.

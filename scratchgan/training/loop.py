@@ -14,6 +14,7 @@ from scratchgan.datasets.loader import BatchLoader, LoadedBatch, reduce_images
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import NonFiniteError, OutputError
 from scratchgan.functional.labels import one_hot
+from scratchgan.memory import reuse_freed_memory
 from scratchgan.models.latent import draw_latent
 from scratchgan.optim import decayed_lr
 from scratchgan.training.checkpoint import refuse_non_finite, save_checkpoint
@@ -88,6 +89,7 @@ def train(
     DatasetError, OutputError
         If data or disk do not allow to go on.
     """
+    reuse_freed_memory()
     config = state.config
     rows = dataset.rows_of_split(config.split)
     total = config.total_steps(len(rows))

@@ -20,7 +20,8 @@ from scratchgan.functional.shapes import (
     conv_transpose_output_size,
 )
 
-IMPLEMENTATIONS = ["matmul", "reference"]
+IMPLEMENTATIONS = ["fast", "matmul", "reference"]
+pytestmark = pytest.mark.usefixtures("fast_everywhere")
 TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
 
 
@@ -98,13 +99,14 @@ def test_primitives_are_what_the_definition_says(
         assert_close(got, expected)
 
 
+@pytest.mark.parametrize("impl", ["fast", "matmul"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_matmul_agrees_with_the_reference_on_random_geometry(dtype, rng):
+def test_faster_ones_agree_with_the_reference_on_random_geometry(dtype, impl, rng):
     for _ in range(150):
         geometry = random_geometry(rng)
         _, _, stride, padding = geometry
         x, weight, dy = draw(rng, *geometry, dtype=dtype)
-        fast = all_three(x, weight, dy, stride, padding, "matmul")
+        fast = all_three(x, weight, dy, stride, padding, impl)
         reference = all_three(x, weight, dy, stride, padding, "reference")
         for got, expected in zip(fast, reference, strict=True):
             assert got.dtype == expected.dtype == dtype
@@ -312,7 +314,7 @@ X, WEIGHT, DY = (2, 3, 6, 6), (5, 3, 3, 3), (2, 5, 4, 4)
         (
             lambda a: conv2d(a(*X), a(*WEIGHT), (1, 1), NO_PADDING, impl="winograd"),
             ValueError,
-            "impl is 'winograd', expected one of matmul, reference",
+            "impl is 'winograd', expected one of fast, matmul, reference",
         ),
     ],
 )

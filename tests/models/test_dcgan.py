@@ -258,7 +258,8 @@ def test_dtype_is_that_of_all_parameters_gradients_and_buffers(dtype, rng):
         assert {array.dtype for array in arrays} == {np.dtype(dtype)}
 
 
-def test_both_implementations_make_the_same_images(rng):
+@pytest.mark.usefixtures("fast_everywhere")
+def test_all_implementations_make_the_same_images(rng):
     z = rng.standard_normal((2, 5))
     images = [
         Generator(
@@ -266,9 +267,10 @@ def test_both_implementations_make_the_same_images(rng):
             rng=np.random.default_rng(1),
             dtype="float64",
         )(z)
-        for impl in ("matmul", "reference")
+        for impl in ("reference", "matmul", "fast")
     ]
     np.testing.assert_allclose(images[0], images[1], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(images[0], images[2], rtol=0, atol=1e-12)
 
 
 def test_parameter_names_are_stable():

@@ -108,9 +108,11 @@ def test_context_is_the_input_itself(kind, rng):
 
 
 @BOTH
-def test_both_implementations_give_the_same_layer(kind, rng):
+@pytest.mark.usefixtures("fast_everywhere")
+@pytest.mark.parametrize("impl", ["fast", "matmul"])
+def test_all_implementations_give_the_same_layer(kind, impl, rng):
     settings = {"stride": 2, "padding": 1, "bias": True, "dtype": "float64"}
-    one, two = (kind(2, 3, 4, impl=i, **settings) for i in ("matmul", "reference"))
+    one, two = (kind(2, 3, 4, impl=i, **settings) for i in (impl, "reference"))
     two.load_state_dict(one.state_dict())
     x = rng.normal(size=(2, 2, 6, 8))
     np.testing.assert_allclose(one(x), two(x), rtol=0, atol=1e-13)

@@ -39,7 +39,8 @@ def test_layer_agrees_with_torch(name):
     assert_same_results(name, *build_layer(name))
 
 
-@pytest.mark.parametrize("impl", ["matmul", "reference"])
+@pytest.mark.usefixtures("fast_everywhere")
+@pytest.mark.parametrize("impl", ["fast", "matmul", "reference"])
 def test_convolutions_agree_with_torch_over_a_grid_of_geometry(impl):
     pytest.importorskip("torch")
     cases = list(convolutions())

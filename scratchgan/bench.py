@@ -1,0 +1,182 @@
+"""How fast a training step is: what ``scratchgan bench step`` measures."""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchgan.backend import Device
+from scratchgan.doctor import product_gflops
+from scratchgan.functional.labels import one_hot
+from scratchgan.memory import reuse_freed_memory
+from scratchgan.models.architecture import plan_discriminator, plan_generator
+from scratchgan.models.latent import draw_latent
+from scratchgan.training.config import TrainConfig
+from scratchgan.training.state import TrainingState, new_state
+from scratchgan.training.step import Batch, train_step
+
+WARM_UP_STEPS = 2
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """What was measured.
+
+    Attributes
+    ----------
+    median_seconds, minimum_seconds, maximum_seconds : float
+        Of a whole step: one update of D and one of G.
+    images_per_second : float
+        Real images at the median time.
+    phases : dict of str to float
+        Share of the time in forward and backward of each network, and in Adam.
+    gflop : float
+        10⁹ operations of a step if every convolution is computed as it is defined.
+    product_gflops : float
+        Speed of a large matrix product in the same process, 10⁹ operations a second.
+    fraction_of_product : float
+        ``gflop / median_seconds / product_gflops``; more than 1 is possible where
+        fewer multiplications are made than the definition has.
+    peak_memory_bytes : int or None
+        Largest resident memory of this process; None where the system does not say.
+    """
+
+    median_seconds: float
+    minimum_seconds: float
+    maximum_seconds: float
+    images_per_second: float
+    phases: dict[str, float]
+    gflop: float
+    product_gflops: float
+    fraction_of_product: float
+    peak_memory_bytes: int | None
+
+
+def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
+    """Time training steps on random images after two that warm up.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        Networks, batch size and update order.
+    device : Device
+        Where to compute.
+    steps : int
+        Steps to time, at least 1.
+    """
+    reuse_freed_memory()
+    state = new_state(config, device)
+    batches = _random_batches(config, device)
+    seconds: dict[str, float] = {}
+    _time_phases(state, seconds)
+    times = []
+    for number in range(WARM_UP_STEPS + steps):
+        if number == WARM_UP_STEPS:
+            seconds.clear()
+        start = time.perf_counter()
+        losses = train_step(
+            state.gan,
+            batches,
+            lambda count: device.put(draw_latent(config.network, count, state.rng)),
+            config.update_order,
+            check_finite=False,
+        )
+        float(losses.loss_g + losses.loss_d)  # a GPU is done when a number comes back
+        times.append(time.perf_counter() - start)
+    times = times[WARM_UP_STEPS:]
+    median = statistics.median(times)
+    gflop = step_gflop(config)
+    product = product_gflops(device)
+    return StepTimes(
+        median_seconds=median,
+        minimum_seconds=min(times),
+        maximum_seconds=max(times),
+        images_per_second=config.batch_size * config.batches_a_step / median,
+        phases={name: value / sum(times) for name, value in seconds.items()},
+        gflop=gflop,
+        product_gflops=product,
+        fraction_of_product=gflop / median / product,
+        peak_memory_bytes=peak_memory(),
+    )
+
+
+def step_gflop(config: TrainConfig) -> float:
+    """Return the 10⁹ operations of a step, two for each multiply-add as defined.
+
+    D goes forward three times (real, fake, fake again for G), back to its weights twice
+    and back to its input three times, of which the two for its own update skip the
+    first layer. G goes forward once, or twice where its update has a z of its own, and
+    back to weights and input, without its first layer's input.
+    """
+    generator = [stage.multiplications for stage in plan_generator(config.network)]
+    discriminator = [
+        stage.multiplications for stage in plan_discriminator(config.network)
+    ]
+    g_forwards = 1 if config.update_order == "pytorch" else 2
+    multiplications = (
+        8 * sum(discriminator)
+        - 2 * discriminator[0]
+        + (g_forwards + 2) * sum(generator)
+        - generator[0]
+    )
+    return 2 * multiplications * config.batch_size / 1e9
+
+
+def peak_memory() -> int | None:
+    """Return the largest resident memory of this process so far, in bytes."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
+
+
+def _random_batches(config: TrainConfig, device: Device) -> list[Batch]:
+    rng = np.random.default_rng(0)
+    network, size = config.network, config.batch_size
+    batches = []
+    for _ in range(config.batches_a_step):
+        pixels = rng.random((size, network.height, network.width, network.channels))
+        images = (2 * pixels - 1).astype(np.float32).transpose(0, 3, 1, 2)
+        labels = None
+        if network.classes:
+            labels = one_hot(rng.integers(0, network.classes, size), network.classes)
+            labels = device.put(labels)
+        batches.append(Batch(device.put(images), labels))
+    return batches
+
+
+def _time_phases(state: TrainingState, seconds: dict[str, float]) -> None:
+    """Make the networks and optimisers of a run add up the time spent in them.
+
+    On a GPU this is the time to queue the work, not to do it.
+    """
+    gan = state.gan
+    for name, owner, method in (
+        ("G forward", gan.generator, "forward"),
+        ("G backward", gan.generator, "backward"),
+        ("D forward", gan.discriminator, "forward"),
+        ("D backward", gan.discriminator, "backward"),
+        ("Adam", gan.adam_g, "step"),
+        ("Adam", gan.adam_d, "step"),
+    ):
+        setattr(owner, method, _timed(getattr(owner, method), name, seconds))
+
+
+def _timed(
+    function: Callable[..., Any], name: str, seconds: dict[str, float]
+) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            elapsed = time.perf_counter() - start
+            seconds[name] = seconds.get(name, 0.0) + elapsed
+
+    return call

@@ -1,0 +1,98 @@
+import threading
+
+import numpy as np
+import pytest
+import threadpoolctl
+
+from scratchgan.functional import parallel
+from scratchgan.functional.parallel import (
+    one_blas_thread,
+    run_chunks,
+    scratch,
+    set_thread_count,
+)
+
+
+@pytest.fixture(autouse=True)
+def _same_threads_afterwards():
+    before = parallel.thread_count()
+    yield
+    set_thread_count(before)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize(("count", "size"), [(1, 4), (10, 3), (12, 4), (5, 100)])
+def test_every_item_is_in_one_chunk(threads, count, size):
+    set_thread_count(threads)
+    seen = np.zeros(count, int)
+
+    def work(worker, start, stop):
+        assert 0 <= worker < threads
+        assert stop - start <= size
+        seen[start:stop] += 1
+
+    run_chunks(work, count, size)
+    assert (seen == 1).all()
+
+
+def test_workers_always_get_the_same_chunks():
+    set_thread_count(3)
+    for _ in range(5):
+        given = {0: [], 1: [], 2: []}
+        run_chunks(lambda w, a, b, given=given: given[w].append((a, b)), 10, 2)
+        assert given == {0: [(0, 2), (6, 8)], 1: [(2, 4), (8, 10)], 2: [(4, 6)]}
+
+
+def test_blas_has_one_thread_inside_and_as_many_as_before_afterwards():
+    def threads():
+        return [
+            info["num_threads"]
+            for info in threadpoolctl.threadpool_info()
+            if info["user_api"] == "blas"
+        ]
+
+    before = threads()
+    with one_blas_thread():
+        assert all(count == 1 for count in threads())
+    assert threads() == before
+
+
+def test_error_in_a_worker_reaches_the_caller():
+    def fail(worker, start, stop):
+        raise ValueError(f"chunk {start}")
+
+    with pytest.raises(ValueError, match="chunk"):
+        run_chunks(fail, 10, 2)
+
+
+def test_workers_take_over_how_numpy_treats_overflow():
+    set_thread_count(2)
+    large = np.full(10, 3e38, np.float32)
+
+    def overflow(worker, start, stop):
+        large[start:stop] * 2
+
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        run_chunks(overflow, 10, 2)
+    with np.errstate(over="ignore"):
+        run_chunks(overflow, 10, 2)
+
+
+def test_thread_count_below_one_is_refused():
+    with pytest.raises(ValueError, match="thread count is 0"):
+        set_thread_count(0)
+
+
+def test_scratch_of_a_name_is_the_same_memory_in_a_thread_and_another_elsewhere():
+    one = scratch("a", (4, 5), np.float32)
+    smaller = scratch("a", (2, 3), np.float32)
+    assert np.shares_memory(one, smaller)
+    assert not np.shares_memory(one, scratch("b", (4, 5), np.float32))
+    assert not np.shares_memory(one, scratch("a", (4, 5), np.float64))
+    others = []
+    thread = threading.Thread(
+        target=lambda: others.append(scratch("a", (4, 5), np.float32))
+    )
+    thread.start()
+    thread.join()
+    assert not np.shares_memory(one, others[0])
