@@ -55,6 +55,14 @@ class Device:
     def __str__(self) -> str:
         return "cpu" if self.kind == "cpu" else f"gpu:{self.index}"
 
+    def use(self) -> "Device":
+        """Make it the device on which new arrays are made, and return self."""
+        if self.kind == "gpu":
+            import cupy
+
+            cupy.cuda.Device(self.index).use()
+        return self
+
     def put(self, array: Array) -> Array:
         """Return the array on this device; no copy if it is there already."""
         if self.kind == "cpu":
@@ -109,7 +117,7 @@ def resolve_device(request: str) -> Device:
     index = int(match.group(2) or 0)
     status = gpu_status(index)
     if status.usable:
-        return Device("gpu", index)
+        return Device("gpu", index).use()
     if match.group(1) == "auto":
         return CPU
     raise DeviceError(f"device {request} cannot be used: {status.message}")

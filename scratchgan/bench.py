@@ -12,7 +12,7 @@ import numpy as np
 from scratchgan.backend import Device
 from scratchgan.doctor import product_gflops
 from scratchgan.functional.labels import one_hot
-from scratchgan.memory import reuse_freed_memory
+from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig

@@ -13,6 +13,8 @@ import threadpoolctl
 
 from scratchgan import __version__
 from scratchgan.backend import CPU, Device, get_array_module, gpu_status
+from scratchgan.errors import DeviceError
+from scratchgan.machine import usable_cores
 
 PRODUCT_SIZE = 1024
 LIBRARIES = ("numpy", "h5py", "pillow", "click", "tqdm", "threadpoolctl")
@@ -46,13 +48,6 @@ def examine(device: Device, data_dir: Path) -> dict[str, Any]:
     return found
 
 
-def usable_cores() -> int:
-    """Return the number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def blas_libraries() -> list[str]:
     """Return each loaded BLAS: its name, version, kernel and number of threads."""
     return [
@@ -70,7 +65,7 @@ def product_gflops(device: Device) -> float:
 
     Raises
     ------
-    ArithmeticError
+    DeviceError
         If the product is wrong.
     """
     n = PRODUCT_SIZE
@@ -83,7 +78,10 @@ def product_gflops(device: Device) -> float:
         corner = float(product[n - 1, n - 1])  # also waits for a GPU
         seconds.append(time.perf_counter() - start)
     if corner != n / 4 or not bool(xp.all(product == n / 4)):
-        raise ArithmeticError(f"a product of {n}x{n} matrices is wrong on {device}")
+        raise DeviceError(
+            f"a product of {n}x{n} matrices is wrong on {device}; reinstall NumPy or "
+            "CuPy, or check the hardware"
+        )
     return 2 * n**3 / min(seconds) / 1e9
 
 

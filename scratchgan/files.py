@@ -49,9 +49,7 @@ def output_error(path: Path, error: OSError | RuntimeError) -> OutputError:
         reason = "the disk is full; make room"
     else:
         reason = f"{getattr(error, 'strerror', None) or error}; check the folder"
-    return OutputError(
-        f"cannot write {path}: {reason}, or choose another folder (nothing was changed)"
-    )
+    return OutputError(f"cannot write {path}: {reason}, or choose another folder")
 
 
 def make_folder(path: Path, *, exist_ok: bool = True) -> Path:

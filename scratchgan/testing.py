@@ -76,7 +76,7 @@ def check_layer(
                 f"{layer}: gradient of {name} differs from the numeric one by "
                 f"{error:.2e} of its largest element, more than {tolerance:.0e}"
             )
-        _check_protocol(layer, x, labels, seed)
+        check_protocol(layer, x, labels, seed)
     finally:
         layer.load_state_dict(state)
         layer.zero_grad()
@@ -197,8 +197,11 @@ def _derivatives(
     return np.array(analytic), np.array(numeric)
 
 
-def _check_protocol(layer: Layer, x: Array, labels: Array | None, seed: int) -> None:
-    """Raise AssertionError where a layer breaks a rule of `scratchgan.nn.layer`."""
+def check_protocol(layer: Layer, x: Array, labels: Array | None, seed: int) -> None:
+    """Raise AssertionError where a layer breaks a rule of `scratchgan.nn.layer`.
+
+    The second half of `check_layer`, which has the parameters and the rules.
+    """
     arguments = () if labels is None else (labels,)
     rng = _generator(seed)
     parameters = layer.parameters()

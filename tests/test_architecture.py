@@ -14,7 +14,7 @@ FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 # A module imports from lower levels and from its own folder only.
 LEVELS = [
-    ["errors", "backend", "files", "hdf5_output", "memory"],
+    ["errors", "backend", "files", "hdf5_output", "machine"],
     ["functional", "datasets", "metrics"],
     ["nn", "optim"],
     ["models", "testing"],

@@ -49,6 +49,9 @@ def fake_cupy(monkeypatch, *, libraries=("nvrtc", "cublas"), headers=True, **out
         def __enter__(self):
             return self
 
+        def use(self):
+            cupy.used = self.index
+
         def __exit__(self, *error):
             return None
 
@@ -126,10 +129,12 @@ def test_cupy_that_does_not_import(monkeypatch):
 
 
 def test_usable_gpu(monkeypatch):
-    fake_cupy(monkeypatch, count=2)
+    cupy = fake_cupy(monkeypatch, count=2)
     assert gpu_status().usable
     assert resolve_device("auto") == Device("gpu", 0)
+    assert cupy.used == 0
     assert resolve_device("gpu:1") == Device("gpu", 1)
+    assert cupy.used == 1, "new arrays would be made on another GPU"
     assert str(resolve_device("cuda:1")) == "gpu:1"
 
 

@@ -4,7 +4,13 @@ Each module of this package holds one command or group: click declarations, one
 call into the library, and the printing of its result.
 """
 
+import errno
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import click
@@ -15,10 +21,9 @@ from scratchgan.commands.data import data
 from scratchgan.commands.doctor import doctor
 from scratchgan.commands.generate import generate
 from scratchgan.commands.gradcheck import gradcheck
+from scratchgan.commands.options import EXIT_INTERRUPTED
 from scratchgan.commands.train import train
 from scratchgan.errors import ScratchGANError
-
-EXIT_INTERRUPTED = 130
 
 
 class PlainErrorGroup(click.Group):
@@ -27,17 +32,40 @@ class PlainErrorGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command; see the class for what becomes of errors."""
         try:
-            return super().invoke(ctx)
+            with _terminated_like_interrupted():
+                return super().invoke(ctx)
         except ScratchGANError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
         except MemoryError as error:
             reason = f" ({error})" if str(error) else ""
             raise click.ClickException(
-                f"not enough memory{reason}; a smaller --batch-size or --size needs less"
+                f"not enough memory{reason}; smaller batches or images, or fewer of them, need less"
             ) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output is gone
+                raise
+            # Files the library does not expect trouble with still get one line.
+            raise click.ClickException(str(error)) from error
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             sys.exit(EXIT_INTERRUPTED)
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM end a command as Ctrl-C does: what is half-written is removed."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
 
 
 @click.group(

@@ -4,13 +4,19 @@ from pathlib import Path
 
 import click
 
-from scratchgan.commands.options import SeedRange, device_option, json_option, options
+from scratchgan.commands.options import (
+    MAX_SEEDS,
+    SeedRange,
+    device_option,
+    json_option,
+    options,
+)
 
 # fmt: off
 OPTIONS = (
     click.argument("run"),
     click.option("--seeds", type=SeedRange(), help="Seeds such as 0-35 or 1,4,10-12; seed k always gives the same picture."),
-    click.option("--count", type=click.IntRange(min=1), help="Number of images, from consecutive seeds.  [default: 64]"),
+    click.option("--count", type=click.IntRange(1, MAX_SEEDS), help="Number of images, from consecutive seeds.  [default: 64]"),
     click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="First seed, with --count."),
     click.option("--separate", is_flag=True, help="Write seed00000.png and so on instead of one grid.png."),
     click.option("--columns", type=click.IntRange(min=1), help="Of the grid.  [default: nearly square]"),
@@ -59,7 +65,9 @@ def generate(
     if seeds is not None and count is not None:
         raise click.UsageError("give --seeds or --count, not both")
     seeds = seeds or list(range(seed, seed + (count or 64)))
-    columns = columns or math.ceil(math.sqrt(len(seeds)))
+    if batch_stats and len(seeds) < 2:
+        raise click.UsageError("--batch-stats needs at least 2 images")
+    columns = min(columns or math.ceil(math.sqrt(len(seeds))), len(seeds))
     checkpoint = find_checkpoint(run, runs)
     place = resolve_device(device)
     generator, config = load_generator(checkpoint, place)

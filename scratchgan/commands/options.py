@@ -8,6 +8,8 @@ import click
 
 # Repeated from scratchgan.datasets, which loads NumPy; a test compares them.
 MAX_SIDE = 4096
+MAX_SEEDS = 100_000
+EXIT_INTERRUPTED = 130
 
 
 class SizeType(click.ParamType):
@@ -51,6 +53,8 @@ class SeedRange(click.ParamType):
             last = int(match.group(2) or first)
             if last < first:
                 self.fail(f"{part!r} runs backwards", param, ctx)
+            if len(seeds) + last - first >= MAX_SEEDS:
+                self.fail(f"{value!r}: at most {MAX_SEEDS:,} seeds at once", param, ctx)
             seeds.extend(range(first, last + 1))
         return seeds
 

@@ -8,14 +8,18 @@ from typing import Any
 
 import click
 
-from scratchgan.commands.options import SizeType, data_dir_option, options
+from scratchgan.commands.options import (
+    EXIT_INTERRUPTED,
+    SizeType,
+    data_dir_option,
+    options,
+)
 from scratchgan.commands.progress import progress_bar
 from scratchgan.errors import ConfigError
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.training.config import UPDATE_ORDERS, TrainConfig, config_to_dict
 from scratchgan.training.presets import DEFAULT_PRESET, PRESETS
 
-EXIT_INTERRUPTED = 130
 RESUME_NEWEST = ""
 """What ``--resume`` without a run means."""
 
@@ -26,7 +30,7 @@ _PRESET_HELP = "; ".join(f"{name}: {p.description}" for name, p in PRESETS.items
 
 NETWORK_SETTINGS = ("latent_dim", "latent", "kernel_size", "conv_impl")
 CHANGEABLE_ON_RESUME = (
-    *("steps", "epochs", "max_minutes", "device"),
+    *("steps", "epochs", "max_minutes", "device", "dataset"),
     *("log_every", "sample_every", "checkpoint_every", "keep_last", "keep_every"),
 )
 
@@ -156,9 +160,12 @@ def _start(config: TrainConfig, out: Path, data_dir: str | None, dry_run: bool) 
             return
         for line in lines:
             click.echo(line, err=True)
+        if Path(config.dataset).suffix:  # a path, which must hold from any folder
+            config = dataclasses.replace(config, dataset=str(path.absolute()))
+        state = new_state(config, device)
         run = create_run(out, config.dataset, config.preset)
         click.echo(f"run: {run.path}", err=True)
-        _run(new_state(config, device), dataset, run, device)
+        _run(state, dataset, run, device)
 
 
 def _resume(
@@ -169,7 +176,7 @@ def _resume(
     from scratchgan.datasets.schema import open_dataset
     from scratchgan.training.launch import check_same_data
     from scratchgan.training.run_folder import find_checkpoint, run_of_checkpoint
-    from scratchgan.training.state import load_state
+    from scratchgan.training.state import load_state, read_config
 
     fixed = sorted(set(given) - set(CHANGEABLE_ON_RESUME))
     if fixed:
@@ -179,11 +186,9 @@ def _resume(
         )
     checkpoint = find_checkpoint(resume or None, out)
     run = run_of_checkpoint(checkpoint)
-    device = resolve_device(given.get("device", "auto"))
+    device = resolve_device(given.get("device") or read_config(checkpoint).device)
     state = load_state(checkpoint, device)
-    state.config = _configure(
-        state.config, {"device": "auto", "max_minutes": None, **given}
-    )
+    state.config = _configure(state.config, {"max_minutes": None, **given})
     with open_dataset(find_dataset(state.config.dataset, data_dir)) as dataset:
         check_same_data(state.config, dataset)
         total = state.config.total_steps(len(dataset.rows_of_split(state.config.split)))
@@ -193,7 +198,7 @@ def _resume(
         )
         if state.step >= total:
             click.echo(
-                f"the run is complete; --steps {2 * total} would go on", err=True
+                f"the run is complete; --steps {2 * state.step} would go on", err=True
             )
             return
         _run(state, dataset, run, device)
@@ -211,6 +216,12 @@ def _run(state: Any, dataset: Any, run: Any, device: Any) -> None:
             err=True,
         )
         sys.exit(EXIT_INTERRUPTED)
+    if result.step < result.total:
+        click.echo(
+            f"time limit at step {result.step:,} of {result.total:,}; saved; go on "
+            f"with: scratchgan train --resume {run.path}",
+            err=True,
+        )
     click.echo(f"samples: {result.samples}")
     click.echo(f"checkpoint: {result.checkpoint}")
     click.echo(f"more images: scratchgan generate {run.path} --seeds 0-35", err=True)

@@ -12,7 +12,7 @@ replaying what came before.
 
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,8 +78,9 @@ def unscale_images(images: np.ndarray, output: str) -> np.ndarray:
 class BatchLoader:
     """Endless batches of a dataset, epoch after epoch.
 
-    A context manager and an iterator of `LoadedBatch`. A last partial batch is used,
-    unless it is a single image, for which batch normalisation has no variance.
+    A context manager, inside which it is an iterator of `LoadedBatch`. A last partial
+    batch is used, unless it is a single image, for which batch normalisation has no
+    variance.
 
     Parameters
     ----------
@@ -131,13 +132,14 @@ class BatchLoader:
             max(1, WINDOW_BYTES // image_bytes // batch_size) * batch_size
         )
         self._labels = dataset.labels
-        self._window = np.empty(0, np.int64)  # positions in rows, ascending
+        self._window_key = -1, -1  # epoch and start of the window in memory
+        self._window = np.empty(0, np.int64)  # its positions in rows, ascending
         self._pixels = np.empty(0, np.uint8)  # of the window
         batches = self._generate(epoch, index)
         # One thread runs the generator; futures hand over its errors too.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="loader")
         self._order_batch = lambda: self._executor.submit(next, batches)
-        self._ahead = deque(self._order_batch() for _ in range(BATCHES_AHEAD))
+        self._ahead: deque[Future[LoadedBatch]] = deque()
 
     def __iter__(self) -> Iterator[LoadedBatch]:
         return self
@@ -147,6 +149,7 @@ class BatchLoader:
         return self._ahead.popleft().result()
 
     def __enter__(self) -> "BatchLoader":
+        self._ahead.extend(self._order_batch() for _ in range(BATCHES_AHEAD))
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -161,7 +164,9 @@ class BatchLoader:
                 if len(positions) < 2:
                     continue
                 window = start // self._window_rows * self._window_rows
-                self._read_window(order[window : window + self._window_rows])
+                if self._window_key != (epoch, window):
+                    self._read_window(order[window : window + self._window_rows])
+                    self._window_key = epoch, window
                 yield self._batch(positions, epoch, start // self.batch_size)
             epoch, index = epoch + 1, 0
 
@@ -202,10 +207,15 @@ class BatchLoader:
 
 def check_rows(dataset: Dataset, rows: np.ndarray, batch_size: int) -> None:
     """Raise DatasetError if there are fewer rows than one batch."""
+    if len(rows) < 2:
+        raise DatasetError(
+            f"{dataset.path} has {len(rows)} images to train on in this split, at "
+            "least 2 are needed; choose another --split or other data"
+        )
     if len(rows) < batch_size:
         raise DatasetError(
             f"{dataset.path} has {len(rows)} images to train on, fewer than one batch "
-            f"of {batch_size}; use --batch-size {max(2, len(rows))} or less"
+            f"of {batch_size}; use --batch-size {len(rows)} or less"
         )
 
 

@@ -6,7 +6,6 @@ written in order by this one; only a bounded number is on the way at any moment.
 
 import contextlib
 import json
-import os
 import time
 import warnings
 from collections import Counter, deque
@@ -31,6 +30,7 @@ from scratchgan.datasets.images import (
 from scratchgan.datasets.sources import Source, SourceImage, open_source
 from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError, OutputError
+from scratchgan.machine import usable_cores
 
 MAX_SIDE = 4096
 
@@ -179,13 +179,6 @@ def check_replaceable(path: Path, force: bool) -> None:
         )
 
 
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):  # Linux; respects taskset and containers
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def in_order(
     executor: Executor,
     function: Callable[[_Task], _Result],
@@ -278,7 +271,7 @@ class _Preparation:
     def _outcomes(self) -> Iterator[list[_Outcome]]:
         """Yield groups of decoded files, in order."""
         options = self._options
-        workers = options.workers or available_cores()
+        workers = options.workers or usable_cores()
         decode = partial(
             _decode_group,
             channels=options.channels,

@@ -17,13 +17,13 @@ from scratchgan.datasets.catalogue import BUILT_IN, dataset_path
 from scratchgan.datasets.prepare import (
     PrepareReport,
     Progress,
-    available_cores,
     check_replaceable,
     in_order,
 )
 from scratchgan.datasets.schema import SPLITS
 from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError
+from scratchgan.machine import usable_cores
 
 DEFAULT_COUNT = 20_000
 DEFAULT_SIZE = 64
@@ -121,7 +121,7 @@ def prepare_synthetic(
         attribute_names=module.ATTRIBUTE_NAMES,
         expected_count=count,
     )
-    workers = min(workers or available_cores(), len(tasks))
+    workers = min(workers or usable_cores(), len(tasks))
     with writer, contextlib.closing(_drawn_blocks(tasks, workers)) as blocks:
         for images, attributes in blocks:
             writer.append(images, attributes=attributes)

@@ -9,7 +9,6 @@ The chunks are dealt out in turn, chunk k to worker k mod threads, whatever thei
 sums that workers collect come out the same in every run with that number of threads.
 """
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,14 +19,9 @@ from functools import cache
 import numpy as np
 import threadpoolctl
 
+from scratchgan.machine import usable_cores
+
 _local = threading.local()
-
-
-def usable_cores() -> int:
-    """Return the number of cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 _threads = usable_cores()

@@ -7,6 +7,8 @@ may differ between them, such as times, is in the JSON. Nothing is ever unpickle
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,30 +67,43 @@ def load_checkpoint(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     CheckpointError
         If the file is missing, not a checkpoint, of a newer version, or damaged.
     """
-    if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint {path}")
     arrays: dict[str, np.ndarray] = {}
 
     def collect(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             arrays[name] = item[()]
 
+    with _opened(path) as file:
+        file.visititems(collect)
+        text, checksum = file.attrs["meta"], file.attrs["sha256"]
+    if _checksum(arrays, text) != checksum:
+        raise CheckpointError(_damaged(path, "its checksum does not match"))
+    return arrays, json.loads(text)
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """Return the JSON values of a checkpoint, not verified; raises as above."""
+    with _opened(path) as file:
+        return json.loads(file.attrs["meta"])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """Open a checkpoint; what goes wrong while it is open becomes a CheckpointError."""
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint {path}")
     try:
         with h5py.File(path, "r") as file:
-            attributes = dict(file.attrs)
-            if attributes.get("format") != FORMAT:
+            if file.attrs.get("format") != FORMAT:
                 raise CheckpointError(f"{path} is not a scratchgan checkpoint")
-            if attributes["version"] > VERSION:
+            if file.attrs["version"] > VERSION:
                 raise CheckpointError(
-                    f"{path} has format version {attributes['version']}, this "
+                    f"{path} has format version {file.attrs['version']}, this "
                     f"scratchgan reads up to {VERSION}; use a newer scratchgan"
                 )
-            file.visititems(collect)
-    except (OSError, RuntimeError, KeyError) as error:
+            yield file
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(_damaged(path, str(error))) from error
-    if _checksum(arrays, attributes.get("meta", "")) != attributes.get("sha256"):
-        raise CheckpointError(_damaged(path, "its checksum does not match"))
-    return arrays, json.loads(attributes["meta"])
 
 
 def _damaged(path: Path, reason: str) -> str:

@@ -151,4 +151,7 @@ def _from_dict(kind: type, values: dict[str, Any]) -> Any:
         )
     hints = typing.get_type_hints(kind)
     tuples = {n for n in values if typing.get_origin(hints[n]) is tuple}
-    return kind(**{n: tuple(v) if n in tuples else v for n, v in values.items()})
+    try:
+        return kind(**{n: tuple(v) if n in tuples else v for n, v in values.items()})
+    except TypeError as error:
+        raise ConfigError(f"settings are not complete: {error}") from error

@@ -13,8 +13,9 @@ from scratchgan.backend import Array, Device
 from scratchgan.datasets.loader import BatchLoader, LoadedBatch, reduce_images
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import NonFiniteError, OutputError
+from scratchgan.files import make_folder
 from scratchgan.functional.labels import one_hot
-from scratchgan.memory import reuse_freed_memory
+from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.latent import draw_latent
 from scratchgan.optim import decayed_lr
 from scratchgan.training.checkpoint import refuse_non_finite, save_checkpoint
@@ -41,8 +42,8 @@ class TrainResult:
 
     Attributes
     ----------
-    step : int
-        Steps made in all.
+    step, total : int
+        Steps made in all, and steps planned.
     interrupted : bool
         Whether a signal asked it to stop.
     checkpoint, samples : Path
@@ -50,6 +51,7 @@ class TrainResult:
     """
 
     step: int
+    total: int
     interrupted: bool
     checkpoint: Path
     samples: Path
@@ -107,12 +109,8 @@ def train(
     session = _Session(
         state, run, device, batches_an_epoch(len(rows), config.batch_size)
     )
-    run.remove_leftovers()
-    run.write_config(config_to_dict(config))
-    run.set_aside_later_checkpoints(state.step)
-    trim_log(run, state.step)
-
     with (
+        run.locked(),
         np.errstate(all="ignore"),  # losses are checked, and said in plain words
         StopRequest(config.max_minutes) as stop,
         loader,
@@ -126,6 +124,7 @@ def train(
         ) as bar,
     ):
         try:
+            session.begin()
             if state.step == 0:
                 session.save_real_images(dataset, rows)
             while state.step < total and not stop.due:
@@ -137,12 +136,12 @@ def train(
                         f"loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}",
                         refresh=False,
                     )
+                if state.step % config.checkpoint_every == 0:
+                    session.save_checkpoint()
                 if state.step % config.sample_every == 0:
                     session.save_samples(f"{state.step:06d}")
                 if epoch_before < state.epoch in FIGURE_EPOCHS:
                     session.save_samples(f"epoch-{state.epoch:03d}")
-                if state.step % config.checkpoint_every == 0:
-                    session.save_checkpoint()
                 bar.update()
             session.finish()
         except (NonFiniteError, OutputError) as error:
@@ -152,6 +151,7 @@ def train(
             ) from error
     return TrainResult(
         state.step,
+        total,
         stop.interrupted,
         run.checkpoint_file(state.step),
         run.samples / f"{state.step:06d}.png",
@@ -174,6 +174,15 @@ class _Session:
         self._since = time.perf_counter()  # start, steps and waiting since the last log
         self._steps = 0
         self._waited = 0.0
+
+    def begin(self) -> None:
+        """Bring the folder to where the run is: nothing half-written, nothing later."""
+        make_folder(self.run.samples)
+        make_folder(self.run.checkpoints)
+        self.run.remove_leftovers()
+        self.run.write_config(config_to_dict(self.config))
+        self.run.set_aside_later_checkpoints(self.state.step)
+        trim_log(self.run, self.state.step)
 
     def step(self, loader: BatchLoader) -> StepLosses:
         """Make one step and move on by its batches."""
@@ -274,14 +283,14 @@ class _Session:
         self.written.add(("checkpoint", step))
 
     def finish(self) -> None:
-        """Write what the last step has not written yet."""
+        """Write what the last step has not written yet, what matters most first."""
         step = self.state.step
+        if ("checkpoint", step) not in self.written:
+            self.save_checkpoint()
         if self.losses is not None and ("log", step) not in self.written:
             self.log(self.losses, keep=False)
         if ("samples", step) not in self.written:
             self.save_samples(f"{step:06d}")
-        if ("checkpoint", step) not in self.written:
-            self.save_checkpoint()
 
     def _to_device(self, batch: LoadedBatch) -> Batch:
         labels = None

@@ -1,10 +1,13 @@
 """The folder of a run: ``runs/00007-faces-dcgan64/`` and what is where in it."""
 
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from scratchgan.errors import CheckpointError
 from scratchgan.files import TEMPORARY_SUFFIX, complete_file, make_folder, output_error
@@ -61,24 +64,62 @@ class RunFolder:
         """Keep the newest ``keep_last`` and the multiples of ``keep_every``."""
         for step in self.checkpoint_steps()[:-keep_last]:
             if not (keep_every and step % keep_every == 0):
-                self.checkpoint_file(step).unlink(missing_ok=True)
+                _remove(self.checkpoint_file(step))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training in this folder.
+
+        The lock is the system's and ends with the process, however it ends.
+
+        Raises
+        ------
+        CheckpointError
+            If another process has it.
+        """
+        make_folder(self.path)
+        try:
+            file = open(self.path / ".lock", "ab")
+        except OSError as error:
+            raise output_error(self.path / ".lock", error) from error
+        with file:
+            try:
+                _lock(file)
+            except OSError:
+                raise CheckpointError(
+                    f"{self.path} is in use: another process is training this run; "
+                    "wait for it, or stop it"
+                ) from None
+            yield
 
     def set_aside_later_checkpoints(self, step: int) -> None:
-        """Move checkpoints after a step to ``superseded/``.
+        """Move checkpoints after a step to ``superseded-1/``, or the next free number.
 
         A run that goes on from an older checkpoint leaves the later ones behind: the
         newest file must be the newest state. They are kept for whoever wants them.
+
+        Raises
+        ------
+        OutputError
+            If they cannot be moved.
         """
-        for later in self.checkpoint_steps():
-            if later > step:
-                file = self.checkpoint_file(later)
-                folder = make_folder(self.checkpoints / "superseded")
+        later = [s for s in self.checkpoint_steps() if s > step]
+        if not later:
+            return
+        number = 1
+        while (self.checkpoints / f"superseded-{number}").exists():
+            number += 1
+        folder = make_folder(self.checkpoints / f"superseded-{number}")
+        for file in map(self.checkpoint_file, later):
+            try:
                 file.replace(folder / file.name)
+            except OSError as error:
+                raise output_error(folder / file.name, error) from error
 
     def remove_leftovers(self) -> None:
         """Delete half-written files of a run that was killed."""
         for leftover in self.path.glob(f"**/.*{TEMPORARY_SUFFIX}"):
-            leftover.unlink(missing_ok=True)
+            _remove(leftover)
 
     def write_config(self, values: dict[str, Any]) -> None:
         """Write the settings."""
@@ -139,15 +180,20 @@ def find_checkpoint(run: str | None, runs: Path = DEFAULT_RUNS) -> Path:
 def _find_run(run: str | None, runs: Path) -> Path:
     known = [path for _, path in sorted(_numbered(runs))]
     if run is None:
-        if known:
-            return known[-1]
+        # Not one that ended before its first checkpoint: nothing to go on from.
+        begun = [path for path in known if RunFolder(path).checkpoint_steps()]
+        if begun:
+            return begun[-1]
         raise CheckpointError(
-            f"there is no run in {runs.absolute()}; start one with: scratchgan train"
+            f"there is no run with a checkpoint in {runs.absolute()}; start one with: "
+            "scratchgan train"
         )
     for candidate in (Path(run), runs / run):
         if candidate.is_file() or candidate.is_dir():
             return candidate
-    by_number = [path for path in known if run.isdigit() and _number(path) == int(run)]
+    by_number = [
+        path for path in known if run.isdecimal() and _number(path) == int(run)
+    ]
     if by_number:
         return by_number[-1]
     names = ", ".join(path.name for path in known[-5:]) or "none"
@@ -164,24 +210,30 @@ def run_of_checkpoint(checkpoint: Path) -> RunFolder:
     CheckpointError
         If the file does not lie in a run's folder.
     """
-    run = RunFolder(checkpoint.absolute().parent.parent)
-    if not run.config_file.is_file():
-        raise CheckpointError(
-            f"{checkpoint} does not lie in a run folder; a run is continued where "
-            "its config.json and log.jsonl are"
-        )
-    return run
+    folders = checkpoint.absolute().parents
+    for folder in folders[1:3]:  # runs/X/checkpoints/, or superseded-N/ inside it
+        run = RunFolder(folder)
+        if run.config_file.is_file():
+            return run
+    raise CheckpointError(
+        f"{checkpoint} does not lie in a run folder; a run is continued where its "
+        "config.json and log.jsonl are"
+    )
 
 
 def read_log(run: RunFolder) -> list[dict[str, Any]]:
-    """Return the records of the log; a last line cut short by a kill is left out."""
+    """Return the records of the log, without lines that a kill or a disk spoilt."""
+    if not run.log_file.is_file():
+        return []
     records = []
-    if run.log_file.is_file():
-        for line in run.log_file.read_text(encoding="utf-8").splitlines():
-            try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
+    text = run.log_file.read_text(encoding="utf-8", errors="replace")
+    for line in text.splitlines():
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(record, dict) and isinstance(record.get("step"), int):
+            records.append(record)
     return records
 
 
@@ -200,6 +252,24 @@ def trim_log(run: RunFolder, step: int) -> None:
     with complete_file(run.log_file) as temporary:
         lines = (json.dumps(record) + "\n" for record in kept)
         temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Take the system's lock on an open file; raise OSError if another has it."""
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _remove(file: Path) -> None:
+    """Delete a file that is no longer needed; one that is held open elsewhere stays."""
+    with suppress(OSError):
+        file.unlink(missing_ok=True)
 
 
 def _numbered(runs: Path) -> list[tuple[int, Path]]:

@@ -13,7 +13,7 @@ from scratchgan.backend import Device
 from scratchgan.errors import CheckpointError, ConfigError
 from scratchgan.models.dcgan import Discriminator, Generator
 from scratchgan.optim import Adam
-from scratchgan.training.checkpoint import load_checkpoint
+from scratchgan.training.checkpoint import load_checkpoint, read_meta
 from scratchgan.training.config import TrainConfig, config_from_dict, config_to_dict
 from scratchgan.training.step import Gan
 
@@ -143,6 +143,22 @@ def load_state(path: Path, device: Device) -> TrainingState:
             f"{path} does not fit this scratchgan: {error}"
         ) from error
     return state
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Return the settings in a checkpoint without reading its arrays.
+
+    Raises
+    ------
+    CheckpointError
+        If they cannot be read or are of another version.
+    """
+    try:
+        return config_from_dict(read_meta(path)["config"])
+    except (KeyError, ConfigError) as error:
+        raise CheckpointError(
+            f"{path} does not fit this scratchgan: {error}"
+        ) from error
 
 
 def load_generator(path: Path, device: Device) -> tuple[Generator, TrainConfig]:

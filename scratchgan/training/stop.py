@@ -8,7 +8,7 @@ from typing import Any
 
 
 class StopRequest:
-    """Turn SIGINT and SIGTERM into a request that the loop reads between steps.
+    """Turn SIGINT, SIGTERM and SIGHUP into a request read between steps.
 
     A context manager. The first signal asks; a second one interrupts at once, and then
     the last checkpoint is what is left. Handlers are put back on exit.
@@ -35,13 +35,18 @@ class StopRequest:
     def __enter__(self) -> "StopRequest":
         # Python runs signal handlers in the main thread and lets only it set them.
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # Windows has no SIGHUP
+                number = getattr(signal, name, None)
+                # A background job may have been told to ignore a signal: let it.
+                if number is None or signal.getsignal(number) is signal.SIG_IGN:
+                    continue
                 self._previous[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(self, *error: object) -> None:
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            # None: a handler that was not set from Python, which cannot be put back.
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self.interrupted:

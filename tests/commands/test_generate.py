@@ -121,6 +121,10 @@ def test_label_of_a_conditional_run(tmp_path, monkeypatch):
         (["1", "--seeds", "5-2"], 2, "backwards"),
         (["1", "--seeds", "a"], 2, "write seeds as"),
         (["1", "--seeds", "1", "--count", "2"], 2, "not both"),
+        (["1", "--seeds", "0-999999999"], 2, "at most 100,000 seeds"),
+        (["1", "--count", "1", "--batch-stats"], 2, "at least 2 images"),
+        (["²"], 1, "no run or checkpoint"),
+        (["x" * 300], 1, "name too long"),
         ([], 2, "RUN"),
     ],
 )

@@ -93,9 +93,41 @@ def test_resume_of_a_complete_run_says_how_to_go_on(work):
     assert "--steps" in result.stderr
 
 
+def test_resume_keeps_the_device_of_the_run(work):
+    run("train", "--dataset", "tiny", *SMALL, 3)
+    assert run("train", "--resume", "--steps", 4).exit_code == 0
+    config = json.loads((work / "runs/00001-tiny-quick32/config.json").read_text())
+    assert config["device"] == "cpu"
+
+
+def test_time_limit_says_how_to_go_on(work):
+    result = run("train", "--dataset", "tiny", *SMALL, 10**6, "--max-minutes", "0.005")
+    assert result.exit_code == 0
+    assert "time limit at step" in result.stderr
+    assert "of 1,000,000; saved; go on with: scratchgan train --resume" in result.stderr
+
+
+def test_run_on_a_dataset_by_path_continues_from_anywhere(work, monkeypatch):
+    run("train", "--dataset", "data/tiny.h5", *SMALL, 3)
+    (work / "elsewhere").mkdir()
+    monkeypatch.chdir(work / "elsewhere")
+    folder = "../runs/00001-tiny-quick32"
+    assert run("train", "--resume", folder, "--steps", 4).exit_code == 0
+    (work / "data" / "tiny.h5").rename(work / "moved.h5")
+    result = run("train", "--resume", folder, "--steps", 5)
+    refused(result, "tiny.h5 does not exist")
+    result = run("train", "--resume", folder, "--steps", 5, "--dataset", "../moved.h5")
+    assert result.exit_code == 0, result.output
+
+
+def test_split_without_images(work):
+    result = run("train", "--dataset", "tiny", *SMALL, 1, "--split", "test")
+    refused(result, "0 images", "--split")
+
+
 def test_resume_refuses_settings_that_are_fixed(work):
     run("train", "--dataset", "tiny", *SMALL, 3)
-    for extra in (["--lr", "1"], ["--dataset", "tiny"], ["--preset", "dcgan64"]):
+    for extra in (["--lr", "1"], ["--seed", "3"], ["--preset", "dcgan64"]):
         result = run("train", "--resume", *["1"], *extra)
         assert result.exit_code == 2
         assert extra[0] in result.stderr
@@ -227,7 +259,7 @@ def test_too_little_memory_is_one_line(work, monkeypatch):
 
     monkeypatch.setattr(loop, "train_step", fail)
     result = run("train", "--dataset", "tiny", *SMALL, 1)
-    refused(result, "not enough memory (Unable to allocate", "--batch-size")
+    refused(result, "not enough memory (Unable to allocate", "smaller batches")
 
 
 def test_output_folder_that_cannot_be_made(work):

@@ -100,6 +100,28 @@ def test_signal_saves_and_stops_between_steps(tmp_path, dataset_file, number):
     assert signal.getsignal(number) is before
 
 
+def test_failing_picture_does_not_cost_the_checkpoint(
+    tmp_path, dataset_file, monkeypatch
+):
+    def fail(pixels, path):
+        if path.name == "000006.png":
+            raise OutputError(f"cannot write {path}")
+
+    monkeypatch.setattr(loop, "save_png", fail)
+    with pytest.raises(OutputError, match=r"000006\.png.*step-000006\.h5"):
+        train_tiny(tmp_path, dataset_file, steps=6)
+
+
+def test_signal_that_the_job_was_told_to_ignore_stays_ignored(tmp_path, dataset_file):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with loop.StopRequest() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert not stop.due
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_non_finite_loss_names_the_layer_and_keeps_the_last_checkpoint(
     tmp_path, dataset_file
 ):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from tiny import CONFIG, train_tiny
 
 from scratchgan.backend import CPU
 from scratchgan.datasets.schema import open_dataset
+from scratchgan.errors import CheckpointError
 from scratchgan.training.checkpoint import load_checkpoint
 from scratchgan.training.loop import train
 from scratchgan.training.run_folder import find_checkpoint, run_of_checkpoint
@@ -90,8 +92,27 @@ def test_going_on_from_an_older_checkpoint_sets_the_later_ones_aside(
     resumed = resume(run.checkpoint_file(2), dataset_file, 3)
     assert resumed.checkpoint.is_file()
     assert find_checkpoint(None, tmp_path) == resumed.checkpoint
-    aside = sorted(p.name for p in (run.checkpoints / "superseded").iterdir())
+    first = run.checkpoints / "superseded-1"
+    aside = sorted(path.name for path in first.iterdir())
     assert aside == ["step-000004.h5", "step-000006.h5", "step-000008.h5"]
+    # They are still good to go on from, and going back again keeps both.
+    resume(first / "step-000008.h5", dataset_file, 9)
+    resume(run.checkpoint_file(2), dataset_file, 3)
+    assert (run.checkpoints / "superseded-2" / "step-000009.h5").is_file()
+    assert (first / "step-000008.h5").is_file()
+
+
+def test_second_process_in_the_same_run_is_refused(tmp_path, dataset_file):
+    _, run, _ = train_tiny(tmp_path, dataset_file, steps=4)
+    with run.locked(), pytest.raises(CheckpointError, match="in use: another process"):
+        resume(run.checkpoint_file(4), dataset_file, 6)
+    assert resume(run.checkpoint_file(4), dataset_file, 6).step == 6
+
+
+def test_folders_that_were_deleted_are_made_again(tmp_path, dataset_file):
+    _, run, _ = train_tiny(tmp_path, dataset_file, steps=4)
+    shutil.rmtree(run.samples)
+    assert resume(run.checkpoint_file(4), dataset_file, 6).samples.is_file()
 
 
 KILLED_WHILE_WRITING = """

@@ -73,7 +73,9 @@ def test_missing_run_lists_those_there(tmp_path):
 
 
 def test_no_runs_at_all(tmp_path):
-    with pytest.raises(CheckpointError, match=r"no run in .*scratchgan train"):
+    with pytest.raises(
+        CheckpointError, match=r"no run with a checkpoint.*scratchgan train"
+    ):
         find_checkpoint(None, tmp_path / "runs")
 
 
@@ -89,6 +91,20 @@ def test_checkpoint_outside_a_run_cannot_be_continued(tmp_path):
     (tmp_path / "loose.h5").touch()
     with pytest.raises(CheckpointError, match="not lie in a run folder"):
         run_of_checkpoint(tmp_path / "loose.h5")
+
+
+def test_newest_run_is_the_newest_that_can_be_continued(tmp_path):
+    good = run_with_checkpoints(tmp_path, 3)
+    run_with_checkpoints(tmp_path)
+    assert find_checkpoint(None, tmp_path) == good.checkpoint_file(3)
+
+
+def test_log_survives_lines_that_are_spoilt(tmp_path):
+    run = RunFolder(tmp_path)
+    run.log_file.write_bytes(
+        b'{"step": 1}\n\0\0garbage\xff\n[]\n{"a": 1}\n{"step": "x"}\n{"step": 2}\n'
+    )
+    assert [record["step"] for record in read_log(run)] == [1, 2]
 
 
 def test_log_survives_a_line_cut_short(tmp_path):

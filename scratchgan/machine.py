@@ -1,11 +1,19 @@
-"""Keeping freed memory in the process, so that fresh arrays cost no page faults."""
+"""The machine: how many cores there are, and keeping memory once it was got."""
 
 import ctypes
+import os
 import sys
 
 M_TRIM_THRESHOLD = -1
 M_MMAP_MAX = -4
 KEEP_BYTES = (1 << 31) - 1
+
+
+def usable_cores() -> int:
+    """Return the number of cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def reuse_freed_memory() -> bool:

@@ -6,7 +6,7 @@ import pytest
 FAULTS = """
 import resource
 import numpy as np
-from scratchgan.memory import reuse_freed_memory
+from scratchgan.machine import reuse_freed_memory
 {prepare}
 x = np.ones(4_000_000, np.float32)
 for _ in range(3):
@@ -32,7 +32,7 @@ def test_fresh_arrays_cost_no_page_faults_afterwards():
 
 
 def test_elsewhere_nothing_is_done(monkeypatch):
-    from scratchgan.memory import reuse_freed_memory
+    from scratchgan.machine import reuse_freed_memory
 
     monkeypatch.setattr(sys, "platform", "win32")
     assert reuse_freed_memory() is False
