@@ -20,9 +20,9 @@ def reuse_freed_memory() -> bool:
     """Ask the C library not to hand large arrays back to the system.
 
     By default glibc maps every array of some megabytes anew and unmaps it when it is
-    freed, and the first touch of each new page is a fault: multiplying a 33 MB array
-    into a fresh result takes 5.7 ms, and 2.35 ms into memory used before. Training
-    makes arrays of the same sizes in every step, so keeping them costs nothing.
+    freed, and the first touch of each new page is a fault that costs more than the
+    arithmetic on it. Training makes arrays of the same sizes in every step, so keeping
+    them costs nothing.
 
     Returns
     -------

@@ -38,11 +38,13 @@ def step(
     import dataclasses
     import json
 
-    import threadpoolctl
-
     from scratchgan.backend import resolve_device
     from scratchgan.bench import measure_steps
-    from scratchgan.functional.parallel import set_thread_count, thread_count
+    from scratchgan.functional.parallel import (
+        one_blas_thread,
+        set_thread_count,
+        thread_count,
+    )
 
     config = PRESETS[preset]
     if batch_size:
@@ -52,7 +54,7 @@ def step(
         config = dataclasses.replace(config, network=network)
     place = resolve_device(device)
     set_thread_count(threads or thread_count())
-    with threadpoolctl.threadpool_limits(threads):
+    with one_blas_thread():
         times = measure_steps(config, place, steps)
     record = {
         "preset": preset,

@@ -8,17 +8,27 @@ overwritten by the next.
 
 Departures from `conv_reference`: images and results are kept channels-last in memory
 (viewed as NCHW), because then a window's row is a few long runs of memory and the
-product's result needs no transposition. Measured for a layer 64 -> 128 channels,
-32x32 pixels, kernel 4, stride 2: 1.5 times faster than one product per image in NCHW.
+product's result needs no transposition. The chunks are shared out among the cores,
+with BLAS held to one thread; measured on 2 cores, a step of dcgan64 takes 1.9 s so, and
+2.8 s with BLAS's own two threads and whole-array passes between the products.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
+
+import numpy as np
 
 from scratchgan.backend import Array, get_array_module
+from scratchgan.functional.parallel import (
+    one_blas_thread,
+    run_chunks,
+    thread_count,
+)
 from scratchgan.functional.shapes import Padding, Pair, conv_output_size
 
-CHUNK_BYTES = 8 << 20
+CHUNK_BYTES = 4 << 20
 """Size of the matrix of rows; larger ones leave the processor's caches."""
+ALONE_BYTES = 1 << 18
+"""Up to this size one thread is done before another has started."""
 
 
 def conv2d(x: Array, weight: Array, stride: Pair, padding: Padding) -> Array:
@@ -29,9 +39,12 @@ def conv2d(x: Array, weight: Array, stride: Pair, padding: Padding) -> Array:
     OH, OW = conv_output_size(x.shape[2:], (KH, KW), stride, padding)
     matrix = _weight_matrix(weight)  # (KH·KW·C_in, C_out)
     y = xp.empty((N, OH, OW, C_out), dtype=x.dtype)
-    for images in _chunks(N, OH * OW * KH * KW * C_in * x.dtype.itemsize):
-        rows = _rows(x[images], (KH, KW), stride, padding)  # (n·OH·OW, KH·KW·C_in)
-        y[images] = (rows @ matrix).reshape(-1, OH, OW, C_out)
+
+    def work(worker: int, start: int, stop: int) -> None:
+        rows = _rows(x[start:stop], (KH, KW), stride, padding)  # (n·OH·OW, KH·KW·C_in)
+        y[start:stop] = (rows @ matrix).reshape(-1, OH, OW, C_out)
+
+    _run(work, x, OH * OW * KH * KW * C_in)
     return y.transpose(0, 3, 1, 2)  # (N, C_out, OH, OW)
 
 
@@ -39,14 +52,18 @@ def conv2d_weight_grad(
     x: Array, dy: Array, kernel_size: Pair, stride: Pair, padding: Padding
 ) -> Array:
     """Weight gradient; see `scratchgan.functional.conv.conv2d_weight_grad`."""
-    xp = get_array_module(x)
     N, C_in = x.shape[:2]
     C_out, OH, OW = dy.shape[1:]
     KH, KW = kernel_size
-    dmatrix = xp.zeros((KH * KW * C_in, C_out), dtype=x.dtype)
-    for images in _chunks(N, OH * OW * KH * KW * C_in * x.dtype.itemsize):
-        rows = _rows(x[images], kernel_size, stride, padding)  # (n·OH·OW, KH·KW·C_in)
-        dmatrix += rows.T @ _pixels(dy[images])  # (n·OH·OW, C_out)
+    parts: dict[int, Array] = {}  # by worker
+
+    def work(worker: int, start: int, stop: int) -> None:
+        rows = _rows(x[start:stop], kernel_size, stride, padding)
+        part = rows.T @ _pixels(dy[start:stop])  # (KH·KW·C_in, C_out)
+        parts[worker] = parts[worker] + part if worker in parts else part
+
+    _run(work, x, OH * OW * KH * KW * C_in)
+    dmatrix = sum(parts[worker] for worker in sorted(parts))
     return dmatrix.reshape(KH, KW, C_in, C_out).transpose(3, 2, 0, 1)
 
 
@@ -61,8 +78,9 @@ def conv2d_input_grad(
     top, bottom, left, right = padding
     matrix = _weight_matrix(weight).T  # (C_out, KH·KW·C_in)
     dx = xp.empty((N, H, W, C_in), dtype=dy.dtype)
-    for images in _chunks(N, OH * OW * KH * KW * C_in * dy.dtype.itemsize):
-        rows = _pixels(dy[images]) @ matrix  # (n·OH·OW, KH·KW·C_in)
+
+    def work(worker: int, start: int, stop: int) -> None:
+        rows = _pixels(dy[start:stop]) @ matrix  # (n·OH·OW, KH·KW·C_in)
         rows = rows.reshape(-1, OH, OW, KH, KW, C_in)
         padded = xp.zeros(
             (len(rows), H + top + bottom, W + left + right, C_in), dtype=dy.dtype
@@ -75,15 +93,28 @@ def conv2d_input_grad(
                     j : j + stride[1] * OW : stride[1],
                 ]
                 windows += rows[:, :, :, i, j]
-        dx[images] = padded[:, top : top + H, left : left + W]
+        dx[start:stop] = padded[:, top : top + H, left : left + W]
+
+    _run(work, dy, OH * OW * KH * KW * C_in)
     return dx.transpose(0, 3, 1, 2)  # (N, C_in, H, W)
 
 
-def _chunks(count: int, bytes_each: int) -> Iterator[slice]:
-    """Yield slices that cut ``count`` images into chunks of about `CHUNK_BYTES`."""
+def _run(work: Callable[[int, int, int], None], x: Array, row_values: int) -> None:
+    """Call ``work`` for chunks of images, on all cores where x lives in memory.
+
+    ``row_values`` is the size of the matrix of rows of one image. There are at least
+    as many chunks as threads, unless all of it is too little to share.
+    """
+    count, bytes_each = len(x), row_values * x.dtype.itemsize
     size = max(1, CHUNK_BYTES // bytes_each)
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
+    if not isinstance(x, np.ndarray):
+        for start in range(0, count, size):
+            work(0, start, min(start + size, count))
+    elif count * bytes_each <= min(CHUNK_BYTES, ALONE_BYTES):
+        work(0, 0, count)
+    else:
+        with one_blas_thread():
+            run_chunks(work, count, min(size, -(-count // thread_count())))
 
 
 def _rows(x: Array, kernel_size: Pair, stride: Pair, padding: Padding) -> Array:

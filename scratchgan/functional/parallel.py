@@ -19,7 +19,11 @@ from functools import cache
 import numpy as np
 import threadpoolctl
 
+from scratchgan.backend import Array
 from scratchgan.machine import usable_cores
+
+CHUNK_BYTES = 1 << 18
+"""Of one array in `map_images`: a core's cache holds several such."""
 
 _local = threading.local()
 
@@ -84,6 +88,61 @@ def run_chunks(
 def one_blas_thread() -> AbstractContextManager:
     """Return a context in which BLAS leaves the cores to the workers."""
     return _blas().limit(limits=1)
+
+
+def map_images(function: Callable[..., Array], *arrays: Array) -> Array:
+    """Return ``function(*arrays)``, computed for a few images at a time.
+
+    The function must treat every image on its own, as element-wise formulas do. What
+    it makes on the way then stays in a core's cache, and all cores work. On other
+    arrays than NumPy's, and on small ones, it is simply called.
+
+    Parameters
+    ----------
+    function : callable
+        Takes arrays of shape (n, ...) for any n, and returns one.
+    *arrays : array of shape (N, ...)
+    """
+    if not _worth_cutting(arrays[0]):
+        return function(*arrays)
+    count, size = len(arrays[0]), _images_per_chunk(arrays[0])
+    first = function(*(array[:size] for array in arrays))
+    # Like the first chunk in dtype and order of memory, channels-last for instance.
+    result = np.empty_like(first, shape=(count, *first.shape[1:]))
+    result[:size] = first
+
+    def work(worker: int, start: int, stop: int) -> None:
+        part = slice(start + size, stop + size)
+        result[part] = function(*(array[part] for array in arrays))
+
+    run_chunks(work, count - size, size)
+    return result
+
+
+def sum_images(function: Callable[..., Array], *arrays: Array) -> Array:
+    """Return ``function(*arrays)`` for a function that sums over images.
+
+    As `map_images`; the sums of the chunks are added in their order, so the number of
+    threads does not change the result.
+    """
+    if not _worth_cutting(arrays[0]):
+        return function(*arrays)
+    count, size = len(arrays[0]), _images_per_chunk(arrays[0])
+    sums: list = [None] * -(-count // size)
+
+    def work(worker: int, start: int, stop: int) -> None:
+        sums[start // size] = function(*(array[start:stop] for array in arrays))
+
+    run_chunks(work, count, size)
+    return sum(sums[1:], start=sums[0])
+
+
+def _worth_cutting(array: Array) -> bool:
+    return isinstance(array, np.ndarray) and array.nbytes > 2 * CHUNK_BYTES
+
+
+def _images_per_chunk(array: np.ndarray) -> int:
+    return max(1, CHUNK_BYTES * len(array) // array.nbytes)
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -1,7 +1,11 @@
-"""Activations: functions applied to every element on its own."""
+"""Activations: functions applied to every element on its own.
+
+``map_images(f, x)`` is f(x), computed on all cores for a few images at a time.
+"""
 
 from scratchgan.backend import Array, get_array_module
 from scratchgan.functional.losses import sigmoid
+from scratchgan.functional.parallel import map_images
 from scratchgan.nn.layer import Layer
 
 
@@ -39,7 +43,7 @@ class LeakyReLU(Layer):
     def forward(self, x: Array) -> tuple[Array, Array]:
         """Return (y, y)."""
         xp = get_array_module(x)
-        y = xp.maximum(x, x * self.negative_slope)
+        y = map_images(lambda x: xp.maximum(x, x * self.negative_slope), x)
         return y, y
 
     def backward(
@@ -49,7 +53,9 @@ class LeakyReLU(Layer):
         if not need_dx:
             return None
         xp = get_array_module(dy)
-        return xp.where(ctx > 0, dy, dy * self.negative_slope)
+        return map_images(
+            lambda dy, y: xp.where(y > 0, dy, dy * self.negative_slope), dy, ctx
+        )
 
     def __repr__(self) -> str:
         return f"LeakyReLU({self.negative_slope})"
@@ -64,14 +70,14 @@ class ReLU(Layer):
     def forward(self, x: Array) -> tuple[Array, Array]:
         """Return (y, y)."""
         xp = get_array_module(x)
-        y = xp.maximum(x, 0)
+        y = map_images(lambda x: xp.maximum(x, 0), x)
         return y, y
 
     def backward(
         self, dy: Array, ctx: Array, *, need_dx: bool = True, need_dparams: bool = True
     ) -> Array | None:
         """Return dy where y > 0, 0 elsewhere."""
-        return dy * (ctx > 0) if need_dx else None
+        return map_images(lambda dy, y: dy * (y > 0), dy, ctx) if need_dx else None
 
 
 class Tanh(Layer):
@@ -83,14 +89,16 @@ class Tanh(Layer):
     def forward(self, x: Array) -> tuple[Array, Array]:
         """Return (y, y)."""
         xp = get_array_module(x)
-        y = xp.tanh(x)
+        y = map_images(xp.tanh, x)
         return y, y
 
     def backward(
         self, dy: Array, ctx: Array, *, need_dx: bool = True, need_dparams: bool = True
     ) -> Array | None:
         """Return dy · (1 - y²)."""
-        return dy * (1 - ctx * ctx) if need_dx else None
+        if not need_dx:
+            return None
+        return map_images(lambda dy, y: dy * (1 - y * y), dy, ctx)
 
 
 class Sigmoid(Layer):

@@ -1,10 +1,15 @@
-"""Batch normalisation, per channel and per unit."""
+"""Batch normalisation, per channel and per unit.
 
+``map_images(f, x)`` is f(x), computed on all cores for a few images at a time.
+"""
+
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from scratchgan.backend import Array, get_array_module
+from scratchgan.functional.parallel import map_images, sum_images
 from scratchgan.nn import init
 from scratchgan.nn.layer import Layer, Parameter
 
@@ -82,19 +87,20 @@ class _BatchNorm(Layer):
                     f"{self}: batch statistics need two values a feature, "
                     f"x.shape = {tuple(x.shape)}"
                 )
-            mean = self._sum(x) / m
-            centred = x - self._along(mean)
-            var = self._sum(centred * centred) / m  # biased, as in the paper's code
-            self._update_running(mean, var * (m / (m - 1)))
+            mean = self._along(self._sum(lambda x: x, x) / m)
+            # Biased, divided by m, as in the paper's code.
+            var = self._sum(lambda x: (x - mean) ** 2, x) / m
+            self._update_running(mean.ravel(), var * (m / (m - 1)))
         else:
-            centred = x - self._along(self.running_mean)
+            mean = self._along(self.running_mean)
             var = self.running_var
         xp = get_array_module(x)
         inv_std = self._along(1 / xp.sqrt(var + self.eps))
-        x_hat = centred * inv_std
+        x_hat = map_images(lambda x: (x - mean) * inv_std, x)
         y = x_hat
         if self.gamma is not None:
-            y = x_hat * self._along(self.gamma.data) + self._along(self.beta.data)
+            gamma, beta = self._along(self.gamma.data), self._along(self.beta.data)
+            y = map_images(lambda x_hat: x_hat * gamma + beta, x_hat)
         return y, BatchNormContext(x_hat, inv_std, self.training)
 
     def backward(
@@ -106,31 +112,38 @@ class _BatchNorm(Layer):
         need_dparams: bool = True,
     ) -> Array | None:
         """Return dx of x's shape."""
-        dgamma = self._sum(dy * ctx.x_hat)
-        dbeta = self._sum(dy)
+        dgamma = self._sum(lambda dy, x_hat: dy * x_hat, dy, ctx.x_hat)
+        dbeta = self._sum(lambda dy: dy, dy)
         if need_dparams and self.gamma is not None:
             self.gamma.grad += dgamma
             self.beta.grad += dbeta
         if not need_dx:
             return None
-        dx = dy
-        if ctx.batch_statistics:
-            # Mean and variance depend on every x of the feature, hence the two
-            # averages that are subtracted.
-            m = dy.size // self.features
-            dx = dy - (self._along(dbeta) + ctx.x_hat * self._along(dgamma)) / m
         scale = ctx.inv_std
         if self.gamma is not None:
             scale = scale * self._along(self.gamma.data)
-        return dx * scale
+        if not ctx.batch_statistics:
+            return map_images(lambda dy: dy * scale, dy)
+        # Mean and variance depend on every x of the feature, hence the two averages
+        # that are subtracted.
+        m = dy.size // self.features
+        mean_dy, mean_dy_x_hat = self._along(dbeta / m), self._along(dgamma / m)
+        return map_images(
+            lambda dy, x_hat: (dy - mean_dy - x_hat * mean_dy_x_hat) * scale,
+            dy,
+            ctx.x_hat,
+        )
 
-    def _sum(self, x: Array) -> Array:
-        """Return the sum over images and pixels, shape (features,).
+    def _sum(self, function: Callable[..., Array], *arrays: Array) -> Array:
+        """Return the function's sum over images and pixels, shape (features,).
 
         In two steps: short sums of pixels, then of images, keep float32 rounding
         small where one long sum would lose digits.
         """
-        return x.sum(axis=self._spatial).sum(axis=0)
+        return sum_images(
+            lambda *parts: function(*parts).sum(axis=self._spatial).sum(axis=0),
+            *arrays,
+        )
 
     def _along(self, values: Array) -> Array:
         """Return (features,) shaped to broadcast against x."""

@@ -15,6 +15,7 @@ from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import NonFiniteError, OutputError
 from scratchgan.files import make_folder
 from scratchgan.functional.labels import one_hot
+from scratchgan.functional.parallel import one_blas_thread
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.latent import draw_latent
 from scratchgan.optim import decayed_lr
@@ -111,6 +112,7 @@ def train(
     )
     with (
         run.locked(),
+        one_blas_thread(),  # the cores belong to the workers of `run_chunks`
         np.errstate(all="ignore"),  # losses are checked, and said in plain words
         StopRequest(config.max_minutes) as stop,
         loader,

@@ -8,7 +8,7 @@ less than 1e-4.
 import numpy as np
 import pytest
 
-from scratchgan.functional import conv_matmul
+from scratchgan.functional import conv_matmul, parallel
 from scratchgan.functional.conv import (
     conv2d,
     conv2d_input_grad,
@@ -113,27 +113,30 @@ def test_faster_ones_agree_with_the_reference_on_random_geometry(dtype, impl, rn
             assert_close(got, expected, dtype)
 
 
+@pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("chunk_bytes", [1, 3000, 20_000])
-def test_cutting_the_batch_into_chunks_changes_nothing(chunk_bytes, monkeypatch, rng):
+def test_cutting_the_batch_into_chunks_changes_nothing(
+    chunk_bytes, threads, monkeypatch, rng
+):
     stride, padding = (2, 1), Padding(2, 1, 0, 1)
     x, weight, dy = draw(rng, (7, 6), (5, 3), stride, padding, images=7)
+    monkeypatch.setattr(parallel, "_threads", 1)
     whole = all_three(x, weight, dy, stride, padding, "matmul")
-    sizes = []
-    cut = conv_matmul._chunks
+    chunks = []
 
-    def counted(count, bytes_each):
-        chunks = list(cut(count, bytes_each))
-        sizes.append([chunk.stop - chunk.start for chunk in chunks])
-        return chunks
+    def counted(work, count, size):
+        chunks.append(-(-count // size))
+        parallel.run_chunks(work, count, size)
 
-    monkeypatch.setattr(conv_matmul, "_chunks", counted)
+    monkeypatch.setattr(parallel, "_threads", threads)
+    monkeypatch.setattr(conv_matmul, "run_chunks", counted)
     monkeypatch.setattr(conv_matmul, "CHUNK_BYTES", chunk_bytes)
     for got, expected in zip(
         all_three(x, weight, dy, stride, padding, "matmul"), whole, strict=True
     ):
         assert_close(got, expected)
-    assert len(sizes) == 3
-    assert all(sum(chunks) == 7 and len(chunks) > 1 for chunks in sizes)
+    assert len(chunks) == 3
+    assert all(count > 1 for count in chunks)
 
 
 def orders_in_memory(array):
