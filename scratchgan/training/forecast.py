@@ -8,6 +8,7 @@ import numpy as np
 
 from scratchgan.backend import Device
 from scratchgan.datasets.loader import WINDOW_BYTES
+from scratchgan.functional.parallel import one_blas_thread
 from scratchgan.models.architecture import Stage, plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
@@ -79,7 +80,8 @@ def measure_step_seconds(config: TrainConfig, device: Device) -> float:
     """Return the seconds of one step at the configured batch size, extrapolated."""
     small, large = PROBE_BATCHES
     state = new_state(config, device)
-    with np.errstate(all="ignore"):  # whatever the learning rate makes of the numbers
+    # As `train` computes, and whatever the learning rate makes of the numbers.
+    with one_blas_thread(), np.errstate(all="ignore"):
         _timed_step(state, device, small)  # first calls load code and memory
         seconds = {
             size: min(_timed_step(state, device, size) for _ in range(2))

@@ -130,20 +130,13 @@ def train(
             if state.step == 0:
                 session.save_real_images(dataset, rows)
             while state.step < total and not stop.due:
-                epoch_before = state.epoch
-                losses = session.step(loader)
-                if state.step == 1 or state.step % config.log_every == 0:
-                    record = session.log(losses, keep=True)
+                session.step(loader)
+                record = session.write_what_is_due()
+                if record:
                     bar.set_postfix_str(
                         f"loss D {record['loss_d']:.3f} G {record['loss_g']:.3f}",
                         refresh=False,
                     )
-                if state.step % config.checkpoint_every == 0:
-                    session.save_checkpoint()
-                if state.step % config.sample_every == 0:
-                    session.save_samples(f"{state.step:06d}")
-                if epoch_before < state.epoch in FIGURE_EPOCHS:
-                    session.save_samples(f"epoch-{state.epoch:03d}")
                 bar.update()
             session.finish()
         except (NonFiniteError, OutputError) as error:
@@ -172,6 +165,7 @@ class _Session:
         self.device = device
         self.epoch_batches = epoch_batches
         self.losses: StepLosses | None = None
+        self.epoch_before = state.epoch  # of the step that was made last
         self.written: set[tuple[str, int]] = set()  # (what, step) of this stretch
         self._since = time.perf_counter()  # start, steps and waiting since the last log
         self._steps = 0
@@ -186,9 +180,10 @@ class _Session:
         self.run.set_aside_later_checkpoints(self.state.step)
         trim_log(self.run, self.state.step)
 
-    def step(self, loader: BatchLoader) -> StepLosses:
+    def step(self, loader: BatchLoader) -> None:
         """Make one step and move on by its batches."""
         state, config = self.state, self.config
+        self.epoch_before = state.epoch
         lr = decayed_lr(config.lr, state.epoch, config.decay_start, config.decay_epochs)
         state.gan.adam_g.lr = state.gan.adam_d.lr = lr
 
@@ -220,9 +215,21 @@ class _Session:
         state.epoch, state.batch = last.epoch, last.index + 1
         if state.batch == self.epoch_batches:
             state.epoch, state.batch = last.epoch + 1, 0
-        return self.losses
 
-    def log(self, losses: StepLosses, *, keep: bool) -> dict[str, Any]:
+    def write_what_is_due(self) -> dict[str, Any] | None:
+        """Write what this step's number asks for; return the log record, if any."""
+        step, config, record = self.state.step, self.config, None
+        if step == 1 or step % config.log_every == 0:
+            record = self.log(keep=True)
+        if step % config.checkpoint_every == 0:
+            self.save_checkpoint()
+        if step % config.sample_every == 0:
+            self.save_samples(f"{step:06d}")
+        if self.epoch_before < self.state.epoch in FIGURE_EPOCHS:
+            self.save_samples(f"epoch-{self.state.epoch:03d}")
+        return record
+
+    def log(self, *, keep: bool) -> dict[str, Any]:
         """Write one record; ``keep`` also puts it into the checkpoints' history.
 
         The history has the regular records only, so that it does not depend on where
@@ -232,7 +239,7 @@ class _Session:
         record: dict[str, Any] = {
             "step": state.step,
             "epoch": round(state.epoch + state.batch / self.epoch_batches, 4),
-            **{name: float(getattr(losses, name)) for name in HISTORY[1:]},
+            **{name: float(getattr(self.losses, name)) for name in HISTORY[1:]},
             "lr": state.gan.adam_d.lr,
         }
         if keep:
@@ -290,7 +297,7 @@ class _Session:
         if ("checkpoint", step) not in self.written:
             self.save_checkpoint()
         if self.losses is not None and ("log", step) not in self.written:
-            self.log(self.losses, keep=False)
+            self.log(keep=False)
         if ("samples", step) not in self.written:
             self.save_samples(f"{step:06d}")
 
