@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import threadpoolctl
 
 from scratchgan.backend import Device
 from scratchgan.doctor import product_gflops
 from scratchgan.functional.labels import one_hot
+from scratchgan.functional.parallel import thread_count
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
@@ -90,7 +92,9 @@ def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
     times = times[WARM_UP_STEPS:]
     median = statistics.median(times)
     gflop = step_gflop(config)
-    product = product_gflops(device)
+    # The step's own limit for comparison: a product on as many threads as it has.
+    with threadpoolctl.threadpool_limits(thread_count(), user_api="blas"):
+        product = product_gflops(device)
     return StepTimes(
         median_seconds=median,
         minimum_seconds=min(times),
