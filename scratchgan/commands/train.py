@@ -160,10 +160,8 @@ def _start(config: TrainConfig, out: Path, data_dir: str | None, dry_run: bool) 
             return
         for line in lines:
             click.echo(line, err=True)
-        if Path(config.dataset).suffix:  # a path, which must hold from any folder
-            config = dataclasses.replace(config, dataset=str(path.absolute()))
-        state = new_state(config, device)
-        run = create_run(out, config.dataset, config.preset)
+        state = new_state(_from_any_folder(config, path), device)
+        run = create_run(out, path.stem, config.preset)
         click.echo(f"run: {run.path}", err=True)
         _run(state, dataset, run, device)
 
@@ -189,7 +187,9 @@ def _resume(
     device = resolve_device(given.get("device") or read_config(checkpoint).device)
     state = load_state(checkpoint, device)
     state.config = _configure(state.config, {"max_minutes": None, **given})
-    with open_dataset(find_dataset(state.config.dataset, data_dir)) as dataset:
+    path = find_dataset(state.config.dataset, data_dir)
+    state.config = _from_any_folder(state.config, path)
+    with open_dataset(path) as dataset:
         check_same_data(state.config, dataset)
         total = state.config.total_steps(len(dataset.rows_of_split(state.config.split)))
         click.echo(
@@ -202,6 +202,17 @@ def _resume(
             )
             return
         _run(state, dataset, run, device)
+
+
+def _from_any_folder(config: TrainConfig, path: Path) -> TrainConfig:
+    """Return the settings with a dataset given by path as an absolute one.
+
+    A name is looked for in the data folder of the day; a relative path would mean
+    another file when the run is continued from another folder.
+    """
+    if config.dataset == path.stem:
+        return config
+    return dataclasses.replace(config, dataset=str(path.absolute()))
 
 
 def _run(state: Any, dataset: Any, run: Any, device: Any) -> None:

@@ -118,6 +118,9 @@ def test_run_on_a_dataset_by_path_continues_from_anywhere(work, monkeypatch):
     refused(result, "tiny.h5 does not exist")
     result = run("train", "--resume", folder, "--steps", 5, "--dataset", "../moved.h5")
     assert result.exit_code == 0, result.output
+    monkeypatch.chdir(work)
+    result = run("train", "--resume", "--steps", 6)
+    assert result.exit_code == 0, result.output
 
 
 def test_split_without_images(work):
