@@ -3,8 +3,9 @@
 Reading random rows one by one from a compressed or chunked file is slow, so the order
 of an epoch is shuffled in two steps. Blocks of neighbouring rows are put in random
 order and gathered into windows of `WINDOW_BYTES`; a window is read block by block and
-shuffled in memory. A dataset smaller than a window, nearly every one, is so read once,
-kept, and shuffled perfectly.
+shuffled in memory. While the batches of one window are served, the next is read, a few
+blocks with each batch. A dataset that fits into the memory of these two, nearly every
+one, is a single window: read once, kept, and shuffled perfectly.
 
 The order depends on seed and epoch alone, so a run is continued at any batch without
 replaying what came before.
@@ -20,8 +21,8 @@ import numpy as np
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import DatasetError
 
-WINDOW_BYTES = 256 << 20
-"""Pixels shuffled together, as stored in the file."""
+WINDOW_BYTES = 128 << 20
+"""Pixels shuffled together, as stored in the file; two windows are in memory."""
 BLOCK_IMAGES = 256
 """Neighbouring rows that are read together."""
 BATCHES_AHEAD = 3
@@ -126,48 +127,75 @@ class BatchLoader:
         self.size = height, width
         self.output = output
         self.seed = seed
+        batches = -(-len(rows) // batch_size)
         image_bytes = dataset.height * dataset.width * dataset.channels
-        # Whole batches only, so that no batch takes its images from two windows.
-        self._window_rows = (
-            max(1, WINDOW_BYTES // image_bytes // batch_size) * batch_size
-        )
+        if len(rows) * image_bytes <= 2 * WINDOW_BYTES:
+            windows = 1
+        else:
+            windows = -(-batches // max(1, WINDOW_BYTES // (batch_size * image_bytes)))
+        # Whole batches only, so that no batch takes its images from two windows, and
+        # windows of one size: a short last one would leave no time to read the next.
+        self._window_batches = -(-batches // windows)
         self._labels = dataset.labels
-        self._window_key = -1, -1  # epoch and start of the window in memory
-        self._window = np.empty(0, np.int64)  # its positions in rows, ascending
-        self._pixels = np.empty(0, np.uint8)  # of the window
-        batches = self._generate(epoch, index)
+        self._batches = self._generate(epoch, index)
         # One thread runs the generator; futures hand over its errors too.
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="loader")
-        self._order_batch = lambda: self._executor.submit(next, batches)
         self._ahead: deque[Future[LoadedBatch]] = deque()
 
     def __iter__(self) -> Iterator[LoadedBatch]:
         return self
 
     def __next__(self) -> LoadedBatch:
-        self._ahead.append(self._order_batch())
+        self._order_batch()
         return self._ahead.popleft().result()
 
     def __enter__(self) -> "BatchLoader":
-        self._ahead.extend(self._order_batch() for _ in range(BATCHES_AHEAD))
+        for _ in range(BATCHES_AHEAD):
+            self._order_batch()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
+        self._batches.close()  # and with it the windows it holds
+
+    def _order_batch(self) -> None:
+        self._ahead.append(self._executor.submit(next, self._batches))
 
     def _generate(self, epoch: int, index: int) -> Iterator[LoadedBatch]:
         """Yield batches from the given one on, for ever."""
+        plan = self._plan(epoch, index)
+        positions, batches = next(plan)
+        window = self._window(positions)
+        while True:
+            window.read_share(1)  # the first one; a later one is in memory by now
+            positions, next_batches = next(plan)
+            keep = len(positions) == len(self.rows)
+            next_window = window if keep else self._window(positions)
+            for done, (epoch, index, positions) in enumerate(batches):
+                yield self._batch(window.pixels_of(positions), positions, epoch, index)
+                # An even share with each batch: a whole window would make one late.
+                next_window.read_share(len(batches) - done)
+            window, batches = next_window, next_batches
+
+    def _plan(self, epoch: int, index: int) -> Iterator[tuple[np.ndarray, list]]:
+        """Yield each window from the one with the given batch on, for ever.
+
+        Yields
+        ------
+        positions : ndarray of int64
+            Of all its images in ``rows``.
+        batches : list of (epoch, index, positions)
+            Those of its batches that are still to come.
+        """
+        size, count = self.batch_size, self._window_batches
         while True:
             order = self._order(epoch)
-            for start in range(index * self.batch_size, len(order), self.batch_size):
-                positions = order[start : start + self.batch_size]
-                if len(positions) < 2:
-                    continue
-                window = start // self._window_rows * self._window_rows
-                if self._window_key != (epoch, window):
-                    self._read_window(order[window : window + self._window_rows])
-                    self._window_key = epoch, window
-                yield self._batch(positions, epoch, start // self.batch_size)
+            # Short of the last image, which makes no batch if it is alone there.
+            starts = range(0, len(order) - 1, size)
+            batches = [(epoch, i // size, order[i : i + size]) for i in starts]
+            for first in range(index // count * count, len(batches), count):
+                window = order[first * size : (first + count) * size]
+                yield window, batches[max(first, index) : first + count]
             epoch, index = epoch + 1, 0
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -176,33 +204,68 @@ class BatchLoader:
         positions = np.arange(len(self.rows))
         blocks = np.split(positions, positions[BLOCK_IMAGES::BLOCK_IMAGES])
         order = np.concatenate([blocks[i] for i in rng.permutation(len(blocks))])
-        for start in range(0, len(order), self._window_rows):
-            rng.shuffle(order[start : start + self._window_rows])
+        window_rows = self._window_batches * self.batch_size
+        for start in range(0, len(order), window_rows):
+            rng.shuffle(order[start : start + window_rows])
         return order
 
-    def _read_window(self, positions: np.ndarray) -> None:
-        """Make these images the window, unless they are it already."""
-        wanted = np.sort(positions)
-        if np.array_equal(wanted, self._window):
-            return
-        self._window = self._pixels = np.empty(0)  # free the old one before reading
-        height, width = self.size
-        pixels = np.empty((len(wanted), height, width, self.dataset.channels), np.uint8)
-        # Split where blocks end, so that each read is one short stretch of the file.
-        cuts = np.flatnonzero(np.diff(wanted // BLOCK_IMAGES)) + 1
-        done = 0
-        for block in np.split(self.rows[wanted], cuts):
-            stretch = self.dataset.images[block[0] : block[-1] + 1]
-            pixels[done : done + len(block)] = reduce_images(
-                stretch[block - block[0]], height, width
-            )
-            done += len(block)
-        self._window, self._pixels = wanted, pixels
+    def _window(self, positions: np.ndarray) -> "_Window":
+        return _Window(self.dataset, self.rows, positions, *self.size)
 
-    def _batch(self, positions: np.ndarray, epoch: int, index: int) -> LoadedBatch:
-        pixels = self._pixels[np.searchsorted(self._window, positions)]
+    def _batch(
+        self, pixels: np.ndarray, positions: np.ndarray, epoch: int, index: int
+    ) -> LoadedBatch:
         labels = None if self._labels is None else self._labels[self.rows[positions]]
         return LoadedBatch(scale_images(pixels, self.output), labels, epoch, index)
+
+
+class _Window:
+    """Images that are in memory together, read block by block.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Where they are read.
+    rows : ndarray of int64
+        Rows in use, ascending.
+    positions : ndarray of int64
+        Of the images in ``rows``, in any order.
+    height, width : int
+        To average them down to.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        rows: np.ndarray,
+        positions: np.ndarray,
+        height: int,
+        width: int,
+    ) -> None:
+        self._images = dataset.images
+        self._positions = np.sort(positions)
+        shape = len(positions), height, width, dataset.channels
+        self._pixels = np.empty(shape, np.uint8)
+        self._done = 0  # images read
+        # Split where blocks end, so that each read is one short stretch of the file.
+        cuts = np.flatnonzero(np.diff(self._positions // BLOCK_IMAGES)) + 1
+        self._unread = deque(np.split(rows[self._positions], cuts))
+
+    def read_share(self, shares: int) -> None:
+        """Read one of so many even shares of what is not in memory yet."""
+        height, width = self._pixels.shape[1:3]
+        for _ in range(-(-len(self._unread) // shares)):
+            block = self._unread.popleft()
+            stretch = self._images[block[0] : block[-1] + 1]
+            done = self._done + len(block)
+            self._pixels[self._done : done] = reduce_images(
+                stretch[block - block[0]], height, width
+            )
+            self._done = done
+
+    def pixels_of(self, positions: np.ndarray) -> np.ndarray:
+        """Return the images at these positions, uint8 (N, H, W, C)."""
+        return self._pixels[np.searchsorted(self._positions, positions)]
 
 
 def check_rows(dataset: Dataset, rows: np.ndarray, batch_size: int) -> None:

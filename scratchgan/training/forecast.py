@@ -27,7 +27,7 @@ class Forecast:
     parameters_g, parameters_d : int
         Trained values.
     memory_bytes : int
-        Estimate for networks, optimisers, one step and one window of images.
+        Estimate for networks, optimisers, one step and the images held.
     step_seconds : float
         Measured on small batches here and now, and extrapolated.
     """
@@ -60,16 +60,16 @@ def memory_estimate(config: TrainConfig, images: int = 0) -> int:
     Each parameter has a value, a gradient and two moments. Each stage keeps, for
     backward, its normalised values and its activation; G's are alive while D learns
     from one batch, and a backward pass has about three arrays of the largest stage.
-    The loader holds a window of images as bytes. The interpreter with its libraries
-    takes about 60 MB.
+    The loader holds the images as bytes, at most two windows of them. The interpreter
+    with its libraries takes about 60 MB.
     """
     stages = plan_generator(config.network), plan_discriminator(config.network)
     parameters = sum(stage.parameters for plan in stages for stage in plan)
     kept = sum(_kept_values(stage) for plan in stages for stage in plan)
     largest = max(math.prod(stage.outputs) for plan in stages for stage in plan)
     values = 4 * parameters + config.batch_size * (kept + 3 * largest)
-    window = min(WINDOW_BYTES, images * math.prod(config.network.image_shape))
-    return 4 * values + window + (60 << 20)
+    held = min(2 * WINDOW_BYTES, images * math.prod(config.network.image_shape))
+    return 4 * values + held + (60 << 20)
 
 
 def _kept_values(stage: Stage) -> int:

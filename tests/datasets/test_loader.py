@@ -1,4 +1,9 @@
 import itertools
+import threading
+import time
+import weakref
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +20,7 @@ from scratchgan.datasets.schema import open_dataset
 from scratchgan.errors import DatasetError
 
 SETTINGS = {"batch_size": 4, "height": 8, "width": 8, "output": "tanh", "seed": 0}
+IMAGE_BYTES = 8 * 8 * 3
 
 
 def batches_of(file, count, split="train", **changes):
@@ -105,14 +111,137 @@ def test_windows_smaller_than_the_data_still_give_every_image_once(
     assert [numbers(b) for b in again[:3]] == [numbers(b) for b in epoch[2:]]
 
 
-def test_windows_bound_what_is_in_memory(file, monkeypatch):
-    monkeypatch.setattr(loader_module, "WINDOW_BYTES", 8 * 8 * 8 * 3)
+@pytest.fixture
+def windows(monkeypatch):
+    """Make windows of two batches and blocks of two images; no batch before it is due.
+
+    Gives how many images each window had, and how many windows were alive then.
+    """
+    monkeypatch.setattr(loader_module, "WINDOW_BYTES", 8 * IMAGE_BYTES)
+    monkeypatch.setattr(loader_module, "BLOCK_IMAGES", 2)
+    monkeypatch.setattr(loader_module, "BATCHES_AHEAD", 0)
+    alive, made = weakref.WeakSet(), []
+
+    class Recorded(loader_module._Window):
+        def __init__(self, dataset, rows, positions, height, width):
+            super().__init__(dataset, rows, positions, height, width)
+            alive.add(self)
+            made.append((len(positions), len(alive)))
+
+    monkeypatch.setattr(loader_module, "_Window", Recorded)
+    return SimpleNamespace(made=made, alive=alive)
+
+
+class ReadImages:
+    """Stands in for a dataset's images and notes which rows are read."""
+
+    def __init__(self, images, before=lambda rows: None):
+        self.images = images
+        self.before = before
+        self.rows = []
+
+    def __getitem__(self, rows):
+        self.before(rows)
+        self.rows += range(rows.start, rows.stop)
+        return self.images[rows]
+
+
+@contextmanager
+def watched_loader(file, before=lambda rows: None):
     with open_dataset(file) as dataset:
         rows = dataset.rows_of_split("train")
+        dataset.images = images = ReadImages(dataset.images, before)
         with BatchLoader(dataset, rows, **SETTINGS) as loader:
-            for _ in range(7):
-                next(loader)
-                assert len(loader._pixels) <= 8
+            yield loader, images
+
+
+@pytest.fixture
+def three_windows(tmp_path, windows):
+    return write_dataset(tmp_path / "three.h5", count=24)
+
+
+def test_next_window_is_read_while_one_is_served_across_epochs(three_windows):
+    with watched_loader(three_windows) as (loader, images):
+        read = []
+        for _ in range(7):
+            next(loader)
+            read.append(len(images.rows))
+    # A window of 8 at first, then 4 with each batch of 4, into the next epoch.
+    assert read == [8, 12, 16, 20, 24, 28, 32]
+    assert sorted(images.rows[:24]) == list(range(24))
+
+
+def test_two_windows_are_in_memory_and_none_after_closing(three_windows, windows):
+    with watched_loader(three_windows) as (loader, _):
+        for _ in range(14):
+            next(loader)
+    assert windows.made == [(8, 1)] + [(8, 2)] * 7
+    assert len(windows.alive) == 0
+
+
+def test_windows_are_about_as_large_as_each_other(tmp_path, windows, monkeypatch):
+    monkeypatch.setattr(loader_module, "WINDOW_BYTES", 16 * IMAGE_BYTES)
+    file = write_dataset(tmp_path / "uneven.h5", count=36)
+    batches_of(file, 10)
+    # Nine batches, four of which would fit: not 4 + 4 + 1.
+    assert {images for images, _ in windows.made} == {12}
+
+
+@pytest.mark.parametrize(("spare_bytes", "made"), [(0, 1), (-1, 7)])
+def test_what_fits_in_two_windows_is_read_once_and_kept(
+    three_windows, windows, monkeypatch, spare_bytes, made
+):
+    window_bytes = 12 * IMAGE_BYTES + spare_bytes
+    monkeypatch.setattr(loader_module, "WINDOW_BYTES", window_bytes)
+    with watched_loader(three_windows) as (loader, images):
+        for _ in range(12):
+            next(loader)
+    assert len(windows.made) == made
+    if made == 1:
+        assert sorted(images.rows) == list(range(24))
+
+
+@pytest.mark.parametrize("position", [(0, 1), (0, 2), (0, 5), (1, 0), (1, 3)])
+def test_starts_anywhere_in_windows_as_if_it_had_run_there(three_windows, position):
+    epoch, index = position
+    expected = batches_of(three_windows, 18)[6 * epoch + index :]
+    part = batches_of(three_windows, len(expected), epoch=epoch, index=index)
+    for batch, other in zip(part, expected, strict=True):
+        assert (batch.epoch, batch.index) == (other.epoch, other.index)
+        np.testing.assert_array_equal(batch.images, other.images)
+
+
+def test_starting_late_reads_no_window_before(three_windows, windows):
+    batches_of(three_windows, 1, index=5)
+    assert len(windows.made) == 2  # its own and the next
+
+
+def test_a_lone_last_image_has_no_window(tmp_path, windows):
+    file = write_dataset(tmp_path / "lone.h5", count=17)
+    batches = batches_of(file, 8)
+    assert [len(batch.images) for batch in batches] == [4] * 8
+    assert {images for images, _ in windows.made} == {8}
+
+
+def test_error_in_the_next_window_reaches_the_caller(three_windows):
+    count = itertools.count()
+
+    def fail_after_a_window(rows):
+        if next(count) == 4:
+            raise OSError("the disk is gone")
+
+    with watched_loader(three_windows, fail_after_a_window) as (loader, _):
+        next(loader)
+        with pytest.raises(OSError, match="the disk is gone"):
+            next(loader)
+
+
+def test_closing_amid_reading_waits_for_the_thread(three_windows, monkeypatch):
+    monkeypatch.setattr(loader_module, "BATCHES_AHEAD", 3)
+    with watched_loader(three_windows, lambda rows: time.sleep(0.05)) as (_, images):
+        pass
+    assert not [t for t in threading.enumerate() if t.name.startswith("loader")]
+    assert len(images.rows) <= 8  # the batches ordered were not waited for
 
 
 def test_larger_images_are_averaged_down(tmp_path):
