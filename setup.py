@@ -26,7 +26,7 @@ setup(
     extras_require={
         "gpu": ["cupy-cuda12x[ctk]>=14"],
         "gpu13": ["cupy-cuda13x[ctk]>=14"],
-        "test": ["pytest>=8"],
+        "test": ["pytest>=8", "hypothesis>=6"],
         "lint": ["ruff==0.17.6"],
         "oracle": ["torch>=2"],
     },

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from scratchgan.backend import Array, get_array_module, to_host
+from scratchgan.functional.parallel import update_in_parts
 from scratchgan.nn.layer import Parameter
 
 
@@ -84,17 +85,20 @@ class Adam:
         # Python floats: a NumPy scalar here would turn float32 arrays into float64.
         step_size = self.lr / (1 - beta1**self.steps)
         root_correction = math.sqrt(1 - beta2**self.steps)
-        for name, parameter in self.parameters.items():
-            theta, grad = parameter.data, parameter.grad
+
+        def update(theta: Array, grad: Array, m: Array, v: Array) -> None:
             xp = get_array_module(theta)
             if self.l2:
                 grad = grad + self.l2 * theta
-            m, v = self.m[name], self.v[name]
             m *= beta1
             m += (1 - beta1) * grad
             v *= beta2
             v += (1 - beta2) * (grad * grad)
             theta -= step_size * m / (xp.sqrt(v) / root_correction + self.eps)
+
+        for name, parameter in self.parameters.items():
+            moments = self.m[name], self.v[name]
+            update_in_parts(update, parameter.data, parameter.grad, *moments)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return copies of the moments on the host: ``m/NAME`` and ``v/NAME``."""

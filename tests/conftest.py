@@ -48,5 +48,6 @@ def fast_everywhere(monkeypatch):
     """Let the fast convolution take every shape it can, in several small chunks."""
     from scratchgan.functional import conv_fast
 
-    monkeypatch.setattr(conv_fast, "FEWEST_CHANNELS", 1)
+    monkeypatch.setattr(conv_fast, "FEWEST_SAVED", 0)
+    monkeypatch.setattr(conv_fast, "FEWEST_PRODUCTS", 0)
     monkeypatch.setattr(conv_fast, "CHUNK_TILES", 8)

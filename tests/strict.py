@@ -19,8 +19,9 @@ import numpy as np
 
 FUNCTIONS = (
     "abs arange array broadcast_to concatenate einsum empty empty_like exp eye full "
-    "isfinite log logaddexp max maximum mean minimum moveaxis ones ones_like pad "
-    "prod reshape sqrt stack sum tanh tensordot transpose where zeros zeros_like"
+    "isfinite log logaddexp matmul max maximum mean minimum moveaxis multiply ones "
+    "ones_like pad prod reshape sqrt stack subtract sum tanh tensordot transpose where "
+    "zeros zeros_like"
 ).split()
 METHODS = frozenset(
     "all any argmax astype clip copy dot fill flatten max mean min ravel reshape "

@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
+from importlib.util import find_spec
 
 import pytest
 
@@ -18,12 +19,15 @@ MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(scratchgan.__path__, "scratchgan.")
     if not module.name.startswith("scratchgan.commands")  # click help texts
+    and (module.name != "scratchgan.bench.torch_network" or find_spec("torch"))
 )
 MUST_HAVE_PARAMETERS = [
     *(layer for name in nn.__all__ if issubclass(layer := getattr(nn, name), nn.Layer)),
     conv.conv2d,
     conv.conv2d_input_grad,
     conv.conv2d_weight_grad,
+    conv.conv2d_backward,
+    conv.conv_transpose2d_backward,
     losses.bce_with_logits,
     losses.softmax_cross_entropy,
     Generator,

@@ -1,9 +1,24 @@
 """``scratchgan bench``: how fast training is on this machine."""
 
+from typing import TYPE_CHECKING
+
 import click
 
-from scratchgan.commands.options import device_option, json_option, options
+from scratchgan.commands.options import (
+    SizeType,
+    data_dir_option,
+    device_option,
+    json_option,
+    options,
+)
 from scratchgan.training.presets import DEFAULT_PRESET, PRESETS
+
+if TYPE_CHECKING:
+    from scratchgan.training.config import TrainConfig
+
+RANDOM_IMAGES = 50_000
+RANDOM_SIZE = 64, 64
+"""So many of this size are more than the loader keeps in memory."""
 
 # fmt: off
 STEP_OPTIONS = (
@@ -11,8 +26,26 @@ STEP_OPTIONS = (
     click.option("--batch-size", type=click.IntRange(min=2), help="Images in a batch.  [default: the preset's]"),
     click.option("--threads", type=click.IntRange(min=1), help="Threads to compute with.  [default: all cores]"),
     click.option("--steps", type=click.IntRange(min=1), default=5, show_default=True, help="Steps to time, after two that warm up."),
+    click.option("--size", type=SizeType(), metavar="S|HxW", help="Size of the images.  [default: the preset's]"),
     click.option("--conv-impl", type=click.Choice(["fast", "matmul", "reference"]), help="Implementation of convolution.  [default: the preset's]"),
+    click.option("--update-order", type=click.Choice(["pytorch", "tensorflow", "alternating"]), help="Order of updates.  [default: the preset's]"),
+    click.option("--against", type=click.Choice(["torch"]), help="Time the same network in PyTorch too, in both layouts, taking turns."),
     device_option,
+    json_option,
+)
+LAYERS_OPTIONS = (
+    click.option("--preset", type=click.Choice(list(PRESETS)), default=DEFAULT_PRESET, show_default=True, help="Networks."),
+    click.option("--batch-size", type=click.IntRange(min=2), help="Images in a batch.  [default: the preset's]"),
+    click.option("--threads", type=click.IntRange(min=1), help="Threads to compute with.  [default: all cores]"),
+    json_option,
+)
+DATA_OPTIONS = (
+    click.argument("dataset", metavar="[DATASET]", required=False),
+    data_dir_option,
+    click.option("--batch-size", type=click.IntRange(min=2), default=128, show_default=True, help="Images in a batch."),
+    click.option("--images", type=click.IntRange(min=2), help=f"Random images to write, without DATASET.  [default: {RANDOM_IMAGES}]"),
+    click.option("--size", type=SizeType(), metavar="S|HxW", help=f"Size of the images.  [default: DATASET's own, or {RANDOM_SIZE[0]}]"),
+    click.option("--step-seconds", type=float, default=0.1, show_default=True, help="Time of a simulated training step."),
     json_option,
 )
 # fmt: on
@@ -20,7 +53,7 @@ STEP_OPTIONS = (
 
 @click.group()
 def bench() -> None:
-    """Measure how fast training is."""
+    """Measure how fast this machine trains and reads data."""
 
 
 @bench.command()
@@ -30,7 +63,10 @@ def step(
     batch_size: int | None,
     threads: int | None,
     steps: int,
+    size: tuple[int, int] | None,
     conv_impl: str | None,
+    update_order: str | None,
+    against: str | None,
     device: str,
     as_json: bool,
 ) -> None:
@@ -39,48 +75,193 @@ def step(
     import json
 
     from scratchgan.backend import resolve_device
-    from scratchgan.bench import measure_steps
+    from scratchgan.bench.step import measure_steps
+    from scratchgan.errors import ConfigError
     from scratchgan.functional.parallel import (
         one_blas_thread,
         set_thread_count,
         thread_count,
     )
 
-    config = PRESETS[preset]
-    if batch_size:
-        config = dataclasses.replace(config, batch_size=batch_size)
-    if conv_impl:
-        network = dataclasses.replace(config.network, conv_impl=conv_impl)
-        config = dataclasses.replace(config, network=network)
+    config = _config(preset, batch_size, size, conv_impl, update_order)
     place = resolve_device(device)
     set_thread_count(threads or thread_count())
+    if against and place.kind == "gpu":
+        raise ConfigError("--against torch compares on the CPU: give --device cpu")
     with one_blas_thread():
         times = measure_steps(config, place, steps)
     record = {
         "preset": preset,
         "batch_size": config.batch_size,
+        "height": config.network.height,
+        "width": config.network.width,
+        "update_order": config.update_order,
         "threads": thread_count(),
         "conv_impl": config.network.conv_impl,
         "device": str(place),
         "steps": steps,
         **dataclasses.asdict(times),
     }
+    if against:
+        record["against"] = _against_torch(config, thread_count(), steps)
+    click.echo(json.dumps(record) if as_json else _in_words(record))
+
+
+@bench.command()
+@options(*LAYERS_OPTIONS)
+def layers(
+    preset: str, batch_size: int | None, threads: int | None, as_json: bool
+) -> None:
+    """Time each convolution of a preset in every implementation, with its error."""
+    import dataclasses
+    import json
+
+    from scratchgan.bench.layers import measure_layers
+    from scratchgan.functional.parallel import set_thread_count, thread_count
+
+    config = _config(preset, batch_size)
+    set_thread_count(threads or thread_count())
+    records = []
+    if not as_json:
+        click.echo(
+            f"{preset}, batch {config.batch_size}, {thread_count()} threads, float32; "
+            "error against float64"
+        )
+    for row in measure_layers(config):
+        records.append(dataclasses.asdict(row))
+        if not as_json:
+            click.echo(
+                f"{row.layer:10} {row.shape:26} {row.primitive:15} {row.impl:10} "
+                f"{row.milliseconds:9.2f} ms {row.gflops:7.1f} GFLOP/s  "
+                f"{row.error:.1e}"
+            )
     if as_json:
-        click.echo(json.dumps(record))
-        return
-    memory = times.peak_memory_bytes
-    click.echo(
-        f"{preset}, batch {config.batch_size}, {record['conv_impl']} convolution on "
-        f"{place} with {record['threads']} threads: median {times.median_seconds:.4g} "
-        f"s a step ({times.minimum_seconds:.4g} to {times.maximum_seconds:.4g} in "
-        f"{steps} steps), {times.images_per_second:.4g} images a second"
+        click.echo(json.dumps({"preset": preset, "layers": records}))
+
+
+@bench.command()
+@options(*DATA_OPTIONS)
+def data(
+    dataset: str | None,
+    data_dir: str | None,
+    batch_size: int,
+    images: int | None,
+    size: tuple[int, int] | None,
+    step_seconds: float,
+    as_json: bool,
+) -> None:
+    """Time the loading of batches from a prepared DATASET or from random pixels.
+
+    DATASET is a name or a path. Without it a file of random pixels is written to a
+    temporary folder and deleted afterwards.
+    """
+    import dataclasses
+    import json
+
+    from scratchgan.bench.data import measure_data, random_dataset
+    from scratchgan.datasets.catalogue import find_dataset
+    from scratchgan.errors import ConfigError
+
+    if dataset is None:
+        height, width = size or RANDOM_SIZE
+        with random_dataset(images or RANDOM_IMAGES, height, width) as path:
+            times = measure_data(path, batch_size, None, step_seconds)
+    elif images:
+        raise ConfigError("--images is for random pixels, which DATASET replaces")
+    else:
+        path = find_dataset(dataset, data_dir)
+        times = measure_data(path, batch_size, size, step_seconds)
+    record = {"dataset": dataset, **dataclasses.asdict(times)}
+    click.echo(json.dumps(record) if as_json else _data_in_words(record))
+
+
+def _config(
+    preset: str,
+    batch_size: int | None,
+    size: tuple[int, int] | None = None,
+    conv_impl: str | None = None,
+    update_order: str | None = None,
+) -> "TrainConfig":
+    """Return the preset with what was asked for instead."""
+    import dataclasses
+
+    config = PRESETS[preset]
+    changes = {"batch_size": batch_size, "update_order": update_order}
+    changes = {name: value for name, value in changes.items() if value}
+    network = {"conv_impl": conv_impl} if conv_impl else {}
+    if size:
+        network |= {"height": size[0], "width": size[1]}
+    changes["network"] = dataclasses.replace(config.network, **network)
+    return dataclasses.replace(config, **changes)
+
+
+def _against_torch(config: "TrainConfig", threads: int, steps: int) -> dict:
+    """Return the comparison's times by side, the better layout and the ratio."""
+    import dataclasses
+
+    from scratchgan.bench.turns import compare_with_torch
+
+    sides = compare_with_torch(config, threads, steps)
+    ours = sides["scratchgan"]
+    better = min(
+        (side for side in sides if side != "scratchgan"),
+        key=lambda side: sides[side].median_seconds,
     )
-    shares = (f"{name} {share:.0%}" for name, share in times.phases.items())
-    click.echo(f"phases: {', '.join(shares)}")
-    click.echo(
-        f"work: {times.gflop:.4g} GFLOP as defined, a matrix product runs at "
-        f"{times.product_gflops:.4g} GFLOP/s, so {times.fraction_of_product:.0%} of it"
+    return {
+        "sides": {side: dataclasses.asdict(times) for side, times in sides.items()},
+        "better_layout": better,
+        "ratio": sides[better].median_seconds / ours.median_seconds,
+    }
+
+
+def _in_words(record: dict) -> str:
+    lines = [
+        f"{record['preset']}, batch {record['batch_size']}, {record['conv_impl']} "
+        f"convolution on {record['device']} with {record['threads']} threads: "
+        f"{_seconds(record)} in {record['steps']} steps, "
+        f"{record['images_per_second']:.4g} images a second"
+    ]
+    shares = (f"{name} {share:.0%}" for name, share in record["phases"].items())
+    lines.append(f"phases: {', '.join(shares)}")
+    lines.append(
+        f"work: {record['gflop']:.4g} GFLOP as defined, a matrix product runs at "
+        f"{record['product_gflops']:.4g} GFLOP/s, so "
+        f"{record['fraction_of_product']:.0%} of it"
     )
-    click.echo(
-        "peak memory: " + ("unknown" if memory is None else f"{memory / 2**20:.0f} MiB")
+    lines.append(f"peak memory: {_megabytes(record['peak_memory_bytes'])}")
+    if "against" in record:
+        against = record["against"]
+        lines.append("taking turns, each in a process of its own:")
+        for side, times in against["sides"].items():
+            memory = _megabytes(times["peak_memory_bytes"])
+            lines.append(f"  {side:20} {_seconds(times)}, peak memory {memory}")
+        lines.append(
+            f"{against['ratio']:.2f} times as fast as {against['better_layout']}"
+        )
+    return "\n".join(lines)
+
+
+def _data_in_words(record: dict) -> str:
+    return "\n".join(
+        (
+            f"{record['dataset'] or 'random pixels'}: {record['images']:,} images, "
+            f"{record['file_bytes'] / 1e6:,.0f} MB; batches of {record['batch_size']} "
+            f"at {record['height']}x{record['width']}",
+            f"first batch after {record['first_batch_seconds']:.3g} s",
+            f"as fast as possible: {record['images_per_second']:,.0f} images a second, "
+            f"{record['megabytes_per_second']:,.0f} MB a second",
+            f"steps of {record['step_seconds']:g} s: {record['wait_fraction']:.2%} of "
+            f"the time spent waiting for data, in {record['steps']} steps",
+        )
     )
+
+
+def _seconds(times: dict) -> str:
+    return (
+        f"median {times['median_seconds']:.4g} s a step "
+        f"({times['minimum_seconds']:.4g} to {times['maximum_seconds']:.4g})"
+    )
+
+
+def _megabytes(size: int | None) -> str:
+    return "unknown" if size is None else f"{size / 2**20:.0f} MiB"

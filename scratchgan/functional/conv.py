@@ -11,10 +11,14 @@ convolution    conv2d(x, w)         input_grad(dy, w)    weight_grad(x, dy)
 transposed     input_grad(x, w)     conv2d(dy, w)        weight_grad(dy, x)
 =============  ===================  ===================  =======================
 
+Backward needs both of a row at once, and they share work: `conv2d_backward` and
+`conv_transpose2d_backward`.
+
 This file checks arguments and chooses the implementation. ``impl="reference"`` is the
-readable definition in `conv_reference`; ``"matmul"``, the default, in `conv_matmul`
-does the same multiplications as matrix products; ``"fast"`` in `conv_fast` needs about
-half of them. All take NCHW shapes and accept any order in memory.
+readable definition in `conv_reference`; ``"matmul"`` in `conv_matmul` does the same
+multiplications as matrix products; ``"fast"``, the default, in `conv_fast` needs about
+half of them, and takes `conv_matmul` where that gains nothing. All take NCHW shapes and
+accept any order in memory.
 
 Reference: Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep
 learning", arXiv 1603.07285.
@@ -24,6 +28,7 @@ from types import ModuleType
 
 from scratchgan.backend import Array
 from scratchgan.functional import conv_fast, conv_matmul, conv_reference
+from scratchgan.functional.chunked import Deferred, SharedWeight, Then, whole
 from scratchgan.functional.shapes import Padding, Pair, conv_output_size
 
 IMPLEMENTATIONS: dict[str, ModuleType] = {
@@ -31,11 +36,20 @@ IMPLEMENTATIONS: dict[str, ModuleType] = {
     "matmul": conv_matmul,
     "reference": conv_reference,
 }
-DEFAULT_IMPL = "matmul"
+DEFAULT_IMPL = "fast"
+
+Images = Array | Deferred
+Weight = Array | SharedWeight
 
 
 def conv2d(
-    x: Array, weight: Array, stride: Pair, padding: Padding, *, impl: str = DEFAULT_IMPL
+    x: Images,
+    weight: Weight,
+    stride: Pair,
+    padding: Padding,
+    *,
+    impl: str = DEFAULT_IMPL,
+    then: Then | None = None,
 ) -> Array:
     """Cross-correlate images with kernels.
 
@@ -51,6 +65,9 @@ def conv2d(
         Zeros around the image in pixels.
     impl : {"fast", "matmul", "reference"}
         Implementation; the results differ by rounding only.
+    then : callable, optional
+        Called as ``then(start, chunk)`` with images from ``start`` on of the result, on
+        the core that has just computed them.
 
     Returns
     -------
@@ -66,17 +83,21 @@ def conv2d(
     """
     _check(x, weight)
     _check_channels("x", x, weight.shape[1], "C_in")
-    return choose(impl).conv2d(x, weight, stride, padding)
+    if impl == "reference":
+        y = conv_reference.conv2d(whole(x), whole(weight), stride, padding)
+        return _shown(y, then)
+    return choose(impl).conv2d(x, weight, stride, padding, then)
 
 
 def conv2d_input_grad(
-    dy: Array,
-    weight: Array,
+    dy: Images,
+    weight: Weight,
     input_size: Pair,
     stride: Pair,
     padding: Padding,
     *,
     impl: str = DEFAULT_IMPL,
+    then: Then | None = None,
 ) -> Array:
     """Return the gradient of the loss with respect to the input of `conv2d`.
 
@@ -92,7 +113,7 @@ def conv2d_input_grad(
     input_size : (int, int)
         (H, W) of the input; a stride maps several sizes to one output size, so it
         cannot be worked out from ``dy``.
-    stride, padding, impl
+    stride, padding, impl, then
         As in `conv2d`.
 
     Returns
@@ -109,12 +130,17 @@ def conv2d_input_grad(
     _check(dy, weight)
     _check_channels("dy", dy, weight.shape[0], "C_out")
     _check_size(dy, input_size, weight.shape[2:], stride, padding)
-    return choose(impl).conv2d_input_grad(dy, weight, input_size, stride, padding)
+    if impl == "reference":
+        dx = conv_reference.conv2d_input_grad(
+            whole(dy), whole(weight), input_size, stride, padding
+        )
+        return _shown(dx, then)
+    return choose(impl).conv2d_input_grad(dy, weight, input_size, stride, padding, then)
 
 
 def conv2d_weight_grad(
-    x: Array,
-    dy: Array,
+    x: Images,
+    dy: Images,
     kernel_size: Pair,
     stride: Pair,
     padding: Padding,
@@ -149,7 +175,112 @@ def conv2d_weight_grad(
     if len(x) != len(dy):
         raise ValueError(f"x has {len(x)} images and dy has {len(dy)}")
     _check_size(dy, x.shape[2:], kernel_size, stride, padding)
+    if impl == "reference":
+        x, dy = whole(x), whole(dy)
     return choose(impl).conv2d_weight_grad(x, dy, kernel_size, stride, padding)
+
+
+def conv2d_backward(
+    x: Images,
+    dy: Images,
+    weight: Weight,
+    stride: Pair,
+    padding: Padding,
+    *,
+    need_dx: bool = True,
+    need_dweight: bool = True,
+    impl: str = DEFAULT_IMPL,
+) -> tuple[Array | None, Array | None]:
+    """Return (dx, dweight) of `conv2d`: both gradients in one pass over dy.
+
+    Parameters
+    ----------
+    x : array of shape (N, C_in, H, W)
+        Input of the forward pass.
+    dy : array of shape (N, C_out, OH, OW)
+        Gradient with respect to its output.
+    weight : array of shape (C_out, C_in, KH, KW)
+        Kernels of the forward pass.
+    need_dx, need_dweight : bool
+        False gives None, and skips the work.
+    stride, padding, impl
+        As in `conv2d`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other.
+    TypeError
+        If the dtypes differ.
+    """
+    _check(dy, weight)
+    _check_channels("dy", dy, weight.shape[0], "C_out")
+    _check_size(dy, x.shape[2:], weight.shape[2:], stride, padding)
+    if impl != "reference":
+        return choose(impl).conv2d_backward(
+            x, dy, weight, stride, padding, need_dx, need_dweight
+        )
+    x, dy, weight = whole(x), whole(dy), whole(weight)
+    args = stride, padding
+    return (
+        conv_reference.conv2d_input_grad(dy, weight, x.shape[2:], *args)
+        if need_dx
+        else None,
+        conv_reference.conv2d_weight_grad(x, dy, weight.shape[2:], *args)
+        if need_dweight
+        else None,
+    )
+
+
+def conv_transpose2d_backward(
+    x: Images,
+    dy: Images,
+    weight: Weight,
+    stride: Pair,
+    padding: Padding,
+    *,
+    need_dx: bool = True,
+    need_dweight: bool = True,
+    impl: str = DEFAULT_IMPL,
+) -> tuple[Array | None, Array | None]:
+    """Return (dx, dweight) of a transposed convolution, in one pass over dy.
+
+    Forward is `conv2d_input_grad`, so x and dy have exchanged their roles: dy is the
+    image that the kernel slides over.
+
+    Parameters
+    ----------
+    x : array of shape (N, C_in, H, W)
+        Input of the forward pass.
+    dy : array of shape (N, C_out, OH, OW)
+        Gradient with respect to its output, larger than x by the stride.
+    weight : array of shape (C_in, C_out, KH, KW)
+        Kernels of the forward pass.
+    need_dx, need_dweight, stride, padding, impl
+        As in `conv2d_backward`.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other.
+    TypeError
+        If the dtypes differ.
+    """
+    _check(dy, weight)
+    _check_channels("dy", dy, weight.shape[1], "C_in")
+    _check_size(x, dy.shape[2:], weight.shape[2:], stride, padding)
+    if impl != "reference":
+        return choose(impl).conv_transpose2d_backward(
+            x, dy, weight, stride, padding, need_dx, need_dweight
+        )
+    x, dy, weight = whole(x), whole(dy), whole(weight)
+    args = stride, padding
+    return (
+        conv_reference.conv2d(dy, weight, *args) if need_dx else None,
+        conv_reference.conv2d_weight_grad(dy, x, weight.shape[2:], *args)
+        if need_dweight
+        else None,
+    )
 
 
 def choose(impl: str) -> ModuleType:
@@ -167,14 +298,20 @@ def choose(impl: str) -> ModuleType:
         raise ValueError(f"impl is {impl!r}, expected one of {names}") from None
 
 
-def _check(a: Array, b: Array) -> None:
+def _shown(result: Array, then: Then | None) -> Array:
+    if then is not None:
+        then(0, result)
+    return result
+
+
+def _check(a: Images, b: Images | Weight) -> None:
     if a.ndim != 4 or b.ndim != 4:
         raise ValueError(f"expected 4-D arrays, got shapes {a.shape} and {b.shape}")
     if a.dtype != b.dtype:
         raise TypeError(f"dtypes differ: {a.dtype} and {b.dtype}")
 
 
-def _check_channels(name: str, x: Array, expected: int, side: str) -> None:
+def _check_channels(name: str, x: Images, expected: int, side: str) -> None:
     if x.shape[1] != expected:
         raise ValueError(
             f"{name} has {x.shape[1]} channels, the weight's {side} is {expected}; "
@@ -183,7 +320,7 @@ def _check_channels(name: str, x: Array, expected: int, side: str) -> None:
 
 
 def _check_size(
-    dy: Array, input_size: Pair, kernel_size: Pair, stride: Pair, padding: Padding
+    dy: Images, input_size: Pair, kernel_size: Pair, stride: Pair, padding: Padding
 ) -> None:
     expected = conv_output_size(input_size, kernel_size, stride, padding)
     if tuple(dy.shape[2:]) != expected:

@@ -5,19 +5,24 @@ written out. Minimal filtering (Winograd 1980; Lavin and Gray 2016, arXiv 1509.0
 needs T + 1: one for each of the points 0, 1, -1 and infinity at which the polynomials
 behind the convolution are evaluated, as far as T needs them::
 
-    T = 2:  m_0 = (d0 - d1)·g0     m_1 = d1·(g0 + g1)     m_inf = (d1 - d2)·g1
-            y0 = m_0 + m_1         y1 = m_1 - m_inf
+    T = 2:  m_0 = (d0 - d1)·g0     m_1 = d1·(g0 + g1)     m_inf = (d2 - d1)·g1
+            y0 = m_0 + m_1         y1 = m_1 + m_inf
 
     T = 3:  m_0 = (d0 - d2)·g0             m_1  = (d1 + d2)·(g0 + g1 + g2)/2
-            m_inf = (d1 - d3)·g2           m_-1 = (d2 - d1)·(g0 - g1 + g2)/2
-            y0 = m_0 + m_1 + m_-1          y1   = m_1 - m_-1 - m_inf
+            m_inf = (d3 - d1)·g2           m_-1 = (d2 - d1)·(g0 - g1 + g2)/2
+            y0 = m_0 + m_1 + m_-1          y1   = m_1 - m_-1 + m_inf
 
-    T = 1:  m_0 = d0·g0    m_inf = -d1·g0    y0 = m_0    y1 = -m_inf
+    T = 1:  m_0 = d0·g0    m_inf = d1·g0    y0 = m_0    y1 = m_inf
 
 A point's part in the outputs, OUTPUTS below, is the same for every T. That is what
 lets filters of different length share their products: a convolution with stride 2 is
 one filter on the even pixels plus one on the odd ones (its phases), and where both have
 the point, one matrix product sums over both.
+
+A line of pixels is cut into blocks of ``stride`` pixels, one of each phase. Tile t of
+two outputs reads the blocks 2t, 2t + 1, ...: its d0, d1, ... So the even blocks hold
+d0 (and d2, one later) of all tiles, and the odd ones d1 (and d3); keeping the two apart
+makes each d_k of all tiles a run of memory.
 """
 
 from dataclasses import dataclass
@@ -30,17 +35,17 @@ OUTPUTS: dict[str, Terms] = {
     "0": ((0, 1),),
     "1": ((0, 1), (1, 1)),
     "-1": ((0, 1), (1, -1)),
-    "inf": ((1, -1),),
+    "inf": ((1, 1),),
 }
 """A point's product goes into these outputs of the tile."""
 DATA: dict[int, dict[str, Terms]] = {
-    1: {"0": ((0, 1),), "inf": ((1, -1),)},
-    2: {"0": ((0, 1), (1, -1)), "1": ((1, 1),), "inf": ((1, 1), (2, -1))},
+    1: {"0": ((0, 1),), "inf": ((1, 1),)},
+    2: {"0": ((0, 1), (1, -1)), "1": ((1, 1),), "inf": ((2, 1), (1, -1))},
     3: {
         "0": ((0, 1), (2, -1)),
         "1": ((1, 1), (2, 1)),
         "-1": ((2, 1), (1, -1)),
-        "inf": ((1, 1), (3, -1)),
+        "inf": ((3, 1), (1, -1)),
     },
 }
 """By taps and point: what of the data is multiplied."""
@@ -59,7 +64,46 @@ TILE = 2
 """Outputs computed together."""
 
 
+def transposed(terms: dict[str, Terms], points: tuple[str, ...]) -> dict[int, Terms]:
+    """Return by index the sum over points that a table's transpose makes for it.
+
+    Examples
+    --------
+    The outputs of a tile are the transpose of what each point goes into:
+
+    >>> transposed(OUTPUTS, ("0", "1", "inf"))
+    {0: ((0, 1), (1, 1)), 1: ((1, 1), (2, 1))}
+    """
+    sums: dict[int, Terms] = {}
+    for number, point in enumerate(points):
+        for index, coefficient in terms.get(point, ()):
+            sums[index] = (*sums.get(index, ()), (number, coefficient))
+    return sums
+
+
 @dataclass(frozen=True)
+class Pixels:
+    """The pixels of one phase in the even or in the odd blocks.
+
+    Attributes
+    ----------
+    parity : int
+        0 for even blocks, 1 for odd ones.
+    phase : int
+        Number of the phase in its group.
+    pixels : slice
+        Their places in the line.
+    blocks : slice
+        Which of the even (odd) blocks they are in; others lie outside of the line.
+    """
+
+    parity: int
+    phase: int
+    pixels: slice
+    blocks: slice
+
+
+@dataclass(frozen=True, eq=False)
 class PhaseGroup:
     """Neighbouring phases with the same number of taps, handled as one.
 
@@ -69,11 +113,21 @@ class PhaseGroup:
         Which phases.
     taps : int
         Taps of each.
+    blocks : (int, int)
+        Even and odd blocks that the tiles read.
+    pixels : tuple of Pixels
+        Where the blocks are in the line.
     """
 
     first: int
     count: int
     taps: int
+    blocks: tuple[int, int]
+    pixels: tuple[Pixels, ...]
+
+    def has(self, point: str) -> bool:
+        """Return whether these phases have a product at this point."""
+        return point in DATA[self.taps]
 
 
 @dataclass(frozen=True)
@@ -91,8 +145,8 @@ class AxisPlan:
     groups : tuple of PhaseGroup
     points : tuple of str
         The points that any group needs, in the order of `POINTS`.
-    blocks : int
-        Blocks of ``stride`` pixels that the tiles read: the padded length in blocks.
+    reads_all : bool
+        Whether every pixel of the line is in some block.
     """
 
     stride: int
@@ -100,30 +154,50 @@ class AxisPlan:
     tiles: int
     groups: tuple[PhaseGroup, ...]
     points: tuple[str, ...]
-    blocks: int
-
-    def groups_at(self, point: str) -> list[PhaseGroup]:
-        """Return the groups that have this point."""
-        return [group for group in self.groups if point in DATA[group.taps]]
+    reads_all: bool
 
     def phases_at(self, point: str) -> int:
         """Return the number of phases that have this point."""
-        return sum(group.count for group in self.groups_at(point))
+        return sum(group.count for group in self.groups if group.has(point))
 
 
 def supports(kernel_size: int, stride: int) -> bool:
-    """Return whether every phase has one to three taps."""
-    return stride <= kernel_size <= 3 * stride
+    """Return whether every phase has one to three taps, and not all have one."""
+    return stride < kernel_size <= 3 * stride
 
 
-def plan_axis(kernel_size: int, stride: int, outputs: int) -> AxisPlan:
+def products_per_output(kernel_size: int, stride: int) -> float:
+    """Return how many products an output takes, instead of ``kernel_size``.
+
+    Examples
+    --------
+    >>> products_per_output(4, 2), products_per_output(5, 2), products_per_output(3, 1)
+    (3.0, 3.5, 2.0)
+    """
+    return (kernel_size + stride) / TILE  # one more than its taps for each phase
+
+
+def plan_axis(
+    size: int, kernel_size: int, stride: int, before: int, outputs: int
+) -> AxisPlan:
     """Return the plan of one axis.
+
+    Parameters
+    ----------
+    size : int
+        Pixels of the line.
+    kernel_size, stride : int
+        For which `supports` holds.
+    before : int
+        Zeros before the line.
+    outputs : int
+        Output pixels.
 
     Examples
     --------
     The paper's 5x5 kernels have three taps on even pixels and two on odd ones:
 
-    >>> plan = plan_axis(5, 2, 8)
+    >>> plan = plan_axis(16, 5, 2, 2, 8)
     >>> [group.taps for group in plan.groups], plan.points
     ([3, 2], ('0', '1', '-1', 'inf'))
 
@@ -134,19 +208,48 @@ def plan_axis(kernel_size: int, stride: int, outputs: int) -> AxisPlan:
     49
     """
     taps = [len(range(phase, kernel_size, stride)) for phase in range(stride)]
-    groups: list[PhaseGroup] = []
-    for phase, count in enumerate(taps):
-        if groups and groups[-1].taps == count:
-            last = groups.pop()
-            groups.append(PhaseGroup(last.first, last.count + 1, count))
-        else:
-            groups.append(PhaseGroup(phase, 1, count))
     tiles = -(-outputs // TILE)
+    groups = []
+    for count in sorted(set(taps), reverse=True):  # longer ones are the first phases
+        first, phases = taps.index(count), taps.count(count)
+        blocks = tiles + count // TILE, tiles + (count - 1) // TILE
+        places = (
+            _pixels(size, stride, before, parity, first + phase, blocks[parity], phase)
+            for parity in (0, 1)
+            for phase in range(phases)
+        )
+        groups.append(PhaseGroup(first, phases, count, blocks, tuple(places)))
+    read = sum(
+        len(range(size)[place.pixels]) for group in groups for place in group.pixels
+    )
     return AxisPlan(
         stride,
         outputs,
         tiles,
         tuple(groups),
-        tuple(p for p in POINTS if any(p in DATA[count] for count in taps)),
-        TILE * tiles - 1 + max(taps),
+        tuple(p for p in POINTS if any(group.has(p) for group in groups)),
+        read == size,
+    )
+
+
+def _pixels(
+    size: int,
+    stride: int,
+    before: int,
+    parity: int,
+    phase: int,
+    blocks: int,
+    number: int,
+) -> Pixels:
+    """Return where the pixels of a phase are, by block 0, 1, ... of a parity."""
+    step = TILE * stride
+    pixel = parity * stride + phase - before  # of block 0
+    block = max(0, -(pixel // step))
+    pixel += block * step
+    count = max(0, min(blocks - block, -((pixel - size) // step)))
+    return Pixels(
+        parity,
+        number,
+        slice(pixel, pixel + count * step, step) if count else slice(0, 0),
+        slice(block, block + count) if count else slice(0, 0),
     )

@@ -99,7 +99,7 @@ class NetworkConfig:
     weight_init: str = "normal"
     gamma_std: float = 0.02
     negative_slope: float = 0.2
-    conv_impl: str = "matmul"
+    conv_impl: str = "fast"
 
     def __post_init__(self) -> None:
         for name, words in _WORDS.items():

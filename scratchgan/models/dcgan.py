@@ -14,6 +14,7 @@ from scratchgan.models.architecture import (
 from scratchgan.nn import (
     BatchNorm1d,
     BatchNorm2d,
+    Block,
     ConcatLabels,
     Conv2d,
     ConvTranspose2d,
@@ -166,7 +167,7 @@ def _build_stage(
         layers["act"] = _activation(stage.activation, config)
     if stage.kind == "linear" and len(stage.outputs) == 3:
         layers["reshape"] = Reshape(*stage.outputs)
-    return Sequential(**layers)
+    return Block(**layers) if "conv" in layers else Sequential(**layers)
 
 
 def _activation(name: str, config: NetworkConfig) -> Layer:

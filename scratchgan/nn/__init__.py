@@ -2,6 +2,7 @@
 
 from scratchgan.nn.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from scratchgan.nn.batch_norm import BatchNorm1d, BatchNorm2d
+from scratchgan.nn.block import Block
 from scratchgan.nn.conv import Conv2d, ConvTranspose2d
 from scratchgan.nn.layer import Layer, Parameter
 from scratchgan.nn.linear import Linear
@@ -11,6 +12,7 @@ from scratchgan.nn.sequential import Sequential
 __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
+    "Block",
     "ConcatLabels",
     "Conv2d",
     "ConvTranspose2d",

@@ -81,16 +81,11 @@ class _BatchNorm(Layer):
         shape = (None, self.features, *(None for _ in self._spatial))
         self._expect(x, shape, self.running_mean.dtype)
         if self.training:
-            m = x.size // self.features  # values averaged for each feature
-            if m < 2:
-                raise ValueError(
-                    f"{self}: batch statistics need two values a feature, "
-                    f"x.shape = {tuple(x.shape)}"
-                )
+            m = self.values_averaged(x)
             mean = self._along(self._sum(lambda x: x, x) / m)
             # Biased, divided by m, as in the paper's code.
             var = self._sum(lambda x: (x - mean) ** 2, x) / m
-            self._update_running(mean.ravel(), var * (m / (m - 1)))
+            self.update_running(mean.ravel(), var, m)
         else:
             mean = self._along(self.running_mean)
             var = self.running_var
@@ -134,6 +129,27 @@ class _BatchNorm(Layer):
             ctx.x_hat,
         )
 
+    def values_averaged(self, x: Array) -> int:
+        """Return how many values of x each feature's batch statistics are of.
+
+        Raises
+        ------
+        ValueError
+            If it is one only.
+        """
+        m = x.size // self.features
+        if m < 2:
+            raise ValueError(
+                f"{self}: batch statistics need two values a feature, "
+                f"x.shape = {tuple(x.shape)}"
+            )
+        return m
+
+    def update_running(self, mean: Array, var: Array, m: int) -> None:
+        """Let the running averages follow a batch's mean and biased variance."""
+        self.running_mean += self.momentum * (mean - self.running_mean)
+        self.running_var += self.momentum * (var * (m / (m - 1)) - self.running_var)
+
     def _sum(self, function: Callable[..., Array], *arrays: Array) -> Array:
         """Return the function's sum over images and pixels, shape (features,).
 
@@ -148,10 +164,6 @@ class _BatchNorm(Layer):
     def _along(self, values: Array) -> Array:
         """Return (features,) shaped to broadcast against x."""
         return values.reshape(1, -1, *(1 for _ in self._spatial))
-
-    def _update_running(self, mean: Array, unbiased_var: Array) -> None:
-        self.running_mean += self.momentum * (mean - self.running_mean)
-        self.running_var += self.momentum * (unbiased_var - self.running_var)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.features})"

@@ -4,12 +4,16 @@ Both are made of the three primitives of `scratchgan.functional.conv`; the table
 says which does what.
 """
 
+import operator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from scratchgan.backend import Array
 from scratchgan.functional import conv
+from scratchgan.functional.chunked import Then
+from scratchgan.functional.parallel import update_in_parts
 from scratchgan.functional.shapes import (
     Pair,
     conv_transpose_output_size,
@@ -20,8 +24,8 @@ from scratchgan.nn import init
 from scratchgan.nn.layer import Layer, Parameter
 
 
-class _Convolution(Layer):
-    """What both layers share: settings, parameters, the bias."""
+class Convolution(Layer):
+    """What both layers share: settings, parameters, the bias, the gradients."""
 
     def __init__(
         self,
@@ -66,6 +70,38 @@ class _Convolution(Layer):
     def _weight_shape(self) -> tuple[int, ...]:
         return (self.out_channels, self.in_channels, *self.kernel_size)
 
+    def convolve(
+        self, x: Array, weight: conv.Weight, then: Then | None = None
+    ) -> Array:
+        """Return y without bias, showing its chunks to ``then``."""
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def convolve_back(
+        self,
+        x: Array,
+        dy: conv.Images,
+        weight: conv.Weight,
+        need_dx: bool,
+        need_dparams: bool,
+    ) -> Array | None:
+        """Return dx and add the weight's gradient, but not the bias's."""
+        dx, dweight = self._gradients(
+            x,
+            dy,
+            weight,
+            self.stride,
+            self.padding,
+            need_dx=need_dx,
+            need_dweight=need_dparams,
+            impl=self.impl,
+        )
+        if need_dparams:
+            update_in_parts(operator.iadd, self.weight.grad, dweight)
+        return dx
+
+    def _gradients(self, *args: Any, **kwargs: Any) -> tuple[Array | None, ...]:
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
     def _with_bias(self, y: Array) -> Array:
         return y if self.bias is None else y + self.bias.data[:, None, None]
 
@@ -80,7 +116,7 @@ class _Convolution(Layer):
         )
 
 
-class Conv2d(_Convolution):
+class Conv2d(Convolution):
     """Convolution of images, stepping ``stride`` pixels at a time.
 
     y[n,o,h,w] = Σ_cij x[n, c, s·h+i-p, s·w+j-p] · weight[o,c,i,j], and the size
@@ -103,7 +139,7 @@ class Conv2d(_Convolution):
         The paper's networks have none.
     weight_init : Initialiser, default=normal(0.02)
         Radford et al. 2016, section 4.
-    impl : {"fast", "matmul", "reference"}, default="matmul"
+    impl : {"fast", "matmul", "reference"}, default="fast"
         See `scratchgan.functional.conv`.
     rng : numpy.random.Generator, optional
         Draws the weights; fresh by default.
@@ -131,35 +167,31 @@ class Conv2d(_Convolution):
         ValueError, TypeError
             If x has another number of channels or dtype, or is smaller than the kernel.
         """
-        self._expect(x, (None, self.in_channels, None, None), self.weight.data.dtype)
-        y = conv.conv2d(
-            x, self.weight.data, self.stride, self.padding, impl=self.impl
-        )  # (N, C_out, OH, OW)
+        y = self.convolve(x, self.weight.data)  # (N, C_out, OH, OW)
         return self._with_bias(y), x
 
     def backward(
         self, dy: Array, ctx: Array, *, need_dx: bool = True, need_dparams: bool = True
     ) -> Array | None:
         """Return dx of shape (N, C_in, H, W)."""
-        x = ctx
         if need_dparams:
-            self.weight.grad += conv.conv2d_weight_grad(
-                x, dy, self.kernel_size, self.stride, self.padding, impl=self.impl
-            )
             self._add_bias_grad(dy)
-        if not need_dx:
-            return None
-        return conv.conv2d_input_grad(
-            dy,
-            self.weight.data,
-            x.shape[2:],
-            self.stride,
-            self.padding,
-            impl=self.impl,
+        return self.convolve_back(ctx, dy, self.weight.data, need_dx, need_dparams)
+
+    def convolve(
+        self, x: Array, weight: conv.Weight, then: Then | None = None
+    ) -> Array:
+        """Return y without bias; see `scratchgan.functional.conv.conv2d`."""
+        self._expect(x, (None, self.in_channels, None, None), self.weight.data.dtype)
+        return conv.conv2d(
+            x, weight, self.stride, self.padding, impl=self.impl, then=then
         )
 
+    def _gradients(self, *args: Any, **kwargs: Any) -> tuple[Array | None, ...]:
+        return conv.conv2d_backward(*args, **kwargs)
 
-class ConvTranspose2d(_Convolution):
+
+class ConvTranspose2d(Convolution):
     """Transposed convolution: every input pixel adds one kernel to the output.
 
     y[n, o, s·h+i-p, s·w+j-p] += Σ_c x[n,c,h,w] · weight[c,o,i,j], which is the input
@@ -242,6 +274,21 @@ rng, dtype
         ValueError, TypeError
             If x has another number of channels or dtype, or nothing would be left.
         """
+        y = self.convolve(x, self.weight.data)  # (N, C_out, OH, OW)
+        return self._with_bias(y), x
+
+    def backward(
+        self, dy: Array, ctx: Array, *, need_dx: bool = True, need_dparams: bool = True
+    ) -> Array | None:
+        """Return dx of shape (N, C_in, H, W)."""
+        if need_dparams:
+            self._add_bias_grad(dy)
+        return self.convolve_back(ctx, dy, self.weight.data, need_dx, need_dparams)
+
+    def convolve(
+        self, x: Array, weight: conv.Weight, then: Then | None = None
+    ) -> Array:
+        """Return y without bias; see `scratchgan.functional.conv.conv2d_input_grad`."""
         self._expect(x, (None, self.in_channels, None, None), self.weight.data.dtype)
         size = conv_transpose_output_size(
             x.shape[2:],
@@ -250,24 +297,9 @@ rng, dtype
             self.padding,
             self.output_padding,
         )
-        y = conv.conv2d_input_grad(
-            x, self.weight.data, size, self.stride, self.padding, impl=self.impl
-        )  # (N, C_out, OH, OW)
-        return self._with_bias(y), x
-
-    def backward(
-        self, dy: Array, ctx: Array, *, need_dx: bool = True, need_dparams: bool = True
-    ) -> Array | None:
-        """Return dx of shape (N, C_in, H, W)."""
-        x = ctx
-        if need_dparams:
-            # The roles are exchanged: dy is the image that the kernel slid over.
-            self.weight.grad += conv.conv2d_weight_grad(
-                dy, x, self.kernel_size, self.stride, self.padding, impl=self.impl
-            )
-            self._add_bias_grad(dy)
-        if not need_dx:
-            return None
-        return conv.conv2d(
-            dy, self.weight.data, self.stride, self.padding, impl=self.impl
+        return conv.conv2d_input_grad(
+            x, weight, size, self.stride, self.padding, impl=self.impl, then=then
         )
+
+    def _gradients(self, *args: Any, **kwargs: Any) -> tuple[Array | None, ...]:
+        return conv.conv_transpose2d_backward(*args, **kwargs)

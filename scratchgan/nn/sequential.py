@@ -58,8 +58,13 @@ class Sequential(Layer):
         *,
         need_dx: bool = True,
         need_dparams: bool = True,
+        keep_ctx: bool = True,
     ) -> Array | None:
-        """Run all layers backward; only the first may skip its input gradient."""
+        """Run all layers backward; only the first may skip its input gradient.
+
+        With ``keep_ctx=False`` each layer's context is dropped from the list once it
+        was used, so that its arrays make room for the gradients of the layers below.
+        """
         layers = list(self.layers.values())
         for position in reversed(range(len(layers))):
             dy = layers[position].backward(
@@ -68,6 +73,8 @@ class Sequential(Layer):
                 need_dx=need_dx or position > 0,
                 need_dparams=need_dparams,
             )
+            if not keep_ctx:
+                ctx[position] = None
         return dy if need_dx else None
 
     def __repr__(self) -> str:

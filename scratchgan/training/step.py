@@ -130,8 +130,7 @@ def update_discriminator(
         logits, ctx = gan.discriminator.forward(images, batch.labels)
         loss, dlogits = gan_loss(logits, target)
         _refuse_non_finite(loss, "D", check_finite)
-        gan.discriminator.backward(dlogits, ctx, need_dx=False)
-        del ctx  # the arrays of real images go before those of fake ones come
+        gan.discriminator.backward(dlogits, ctx, need_dx=False, keep_ctx=False)
         losses.append(loss)
         probabilities.append(real_probability(logits).mean())
     gan.adam_d.step()
@@ -149,9 +148,11 @@ def update_generator(
     logits, ctx = gan.discriminator.forward(fake, labels)
     loss, dlogits = gan_loss(logits, REAL)
     _refuse_non_finite(loss, "G", check_finite)
-    dfake = gan.discriminator.backward(dlogits, ctx, need_dparams=False)  # (N, C, H, W)
+    dfake = gan.discriminator.backward(
+        dlogits, ctx, need_dparams=False, keep_ctx=False
+    )  # (N, C, H, W)
     gan.generator.zero_grad()
-    gan.generator.backward(dfake, fake_ctx, need_dx=False)
+    gan.generator.backward(dfake, fake_ctx, need_dx=False, keep_ctx=False)
     gan.adam_g.step()
     return loss
 

@@ -1,12 +1,20 @@
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from scratchgan.bench import step_gflop
+from scratchgan.backend import CPU
+from scratchgan.bench import turns
+from scratchgan.bench.step import random_batches, step_gflop
 from scratchgan.commands import main
+from scratchgan.errors import ScratchGANError
 from scratchgan.functional import parallel
+from scratchgan.models.latent import draw_latent
 from scratchgan.training.presets import PRESETS
+from scratchgan.training.state import new_state
+from scratchgan.training.step import train_step
 
 
 @pytest.fixture(autouse=True)
@@ -59,3 +67,109 @@ def test_counted_work_of_the_pytorch_example():
     expected = 2 * 128 * multiplications / 1e9
     assert step_gflop(PRESETS["dcgan64"]) == pytest.approx(expected)
     assert 285 < expected < 295
+
+
+def test_layers_are_timed_in_every_implementation_with_their_errors():
+    result = CliRunner().invoke(
+        main, ["bench", "layers", "--preset", "quick32", "--batch-size", "2", "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["layers"]
+    names = {(row["layer"], row["primitive"], row["impl"]) for row in rows}
+    primitives = "forward", "input gradient", "weight gradient"
+    layers = "G.project", "G.up1", "G.up2", "G.up3", "D.down1", "D.down2", "D.down3"
+    assert names == {
+        (layer, primitive, impl)
+        for layer in (*layers, "D.head")
+        for primitive in primitives
+        for impl in ("fast", "matmul", "reference")
+    }
+    for row in rows:
+        assert row["milliseconds"] > 0
+        assert 0 < row["error"] < 1e-5
+    # The same work in the same time is the same speed.
+    for row in rows:
+        same = [r for r in rows if r["layer"] == row["layer"]]
+        work = {round(r["gflops"] * r["milliseconds"], 6) for r in same}
+        assert len(work) == 1
+
+
+def test_layers_in_words():
+    result = CliRunner().invoke(
+        main, ["bench", "layers", "--preset", "mnist28c", "--batch-size", "2"]
+    )
+    assert result.exit_code == 0, result.output
+    assert "G.up2" in result.stdout
+    assert "GFLOP/s" in result.stdout
+
+
+def test_comparing_without_pytorch_names_what_to_install(monkeypatch):
+    monkeypatch.setattr(turns.importlib.util, "find_spec", lambda name: None)
+    result = run("--preset", "quick32", "--batch-size", "2", "--steps", "1",
+                 "--against", "torch")  # fmt: skip
+    assert result.exit_code == 1
+    assert "PyTorch, to compare with, is not installed" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_side_that_fails_is_named_with_its_reason(monkeypatch):
+    monkeypatch.setattr(turns.importlib.util, "find_spec", lambda name: True)
+    monkeypatch.setattr(turns, "SIDES", ("torch sideways",))
+    monkeypatch.setattr(turns, "config_to_dict", lambda config: {"no such setting": 1})
+    with pytest.raises(ScratchGANError, match=r"torch sideways could not .*no such"):
+        turns.compare_with_torch(PRESETS["quick32"], 1, 1)
+
+
+@pytest.mark.oracle
+def test_sides_take_turns_and_the_ratio_is_of_the_better_layout():
+    pytest.importorskip("torch")
+    result = run("--preset", "quick32", "--batch-size", "4", "--steps", "2",
+                 "--against", "torch", "--json")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    against = json.loads(result.stdout)["against"]
+    assert set(against["sides"]) == set(turns.SIDES)
+    for side in against["sides"].values():
+        assert 0 < side["minimum_seconds"] <= side["median_seconds"]
+        assert side["peak_memory_bytes"] > 10_000_000
+    better = against["sides"][against["better_layout"]]["median_seconds"]
+    others = [
+        side["median_seconds"]
+        for name, side in against["sides"].items()
+        if name != "scratchgan"
+    ]
+    assert better == min(others)
+    ours = against["sides"]["scratchgan"]["median_seconds"]
+    assert against["ratio"] == pytest.approx(better / ours)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("preset", ["dcgan64", "paper64", "mnist28c", "tf28"])
+def test_the_network_compared_with_learns_the_same(preset, channels_last):
+    pytest.importorskip("torch")
+    from scratchgan.bench.torch_network import make_step
+
+    config = PRESETS[preset]
+    widths = (4, 6, 8, 10)[: len(config.network.widths)]
+    network = replace(config.network, widths=widths, norm_eps=1e-5)
+    config = replace(config, network=network, batch_size=8)
+    state, batches = new_state(config, CPU), random_batches(config, CPU)
+    theirs = make_step(
+        config,
+        state.gan.generator,
+        state.gan.discriminator,
+        batches,
+        draws_of_z(config),
+        channels_last=channels_last,
+    )
+    draw_z = draws_of_z(config)
+    for _ in range(3):
+        loss_d, loss_g = theirs()
+        ours = train_step(state.gan, batches, draw_z, config.update_order)
+        assert float(ours.loss_d) == pytest.approx(loss_d, rel=2e-3)
+        assert float(ours.loss_g) == pytest.approx(loss_g, rel=2e-3)
+
+
+def draws_of_z(config):
+    rng = np.random.default_rng(1)
+    return lambda count: draw_latent(config.network, count, rng)

@@ -7,12 +7,17 @@ less than 1e-4.
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from scratchgan.functional import conv_matmul, parallel
+from scratchgan.functional import conv_fast, conv_matmul, parallel, tiles
+from scratchgan.functional.chunked import Deferred, SharedWeight
 from scratchgan.functional.conv import (
     conv2d,
+    conv2d_backward,
     conv2d_input_grad,
     conv2d_weight_grad,
+    conv_transpose2d_backward,
 )
 from scratchgan.functional.shapes import (
     Padding,
@@ -111,6 +116,165 @@ def test_faster_ones_agree_with_the_reference_on_random_geometry(dtype, impl, rn
         for got, expected in zip(fast, reference, strict=True):
             assert got.dtype == expected.dtype == dtype
             assert_close(got, expected, dtype)
+
+
+axis = st.tuples(
+    st.integers(1, 11), st.integers(1, 7), st.integers(1, 3), *[st.integers(0, 3)] * 2
+).filter(lambda axis: axis[0] + axis[3] + axis[4] >= axis[1])
+
+
+@pytest.mark.parametrize("impl", ["fast", "matmul"])
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(
+    rows=axis,
+    columns=axis,
+    images=st.integers(1, 7),
+    channels=st.tuples(st.integers(1, 9), st.integers(1, 5)),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+def test_any_shape_agrees_with_the_reference(
+    impl, rows, columns, images, channels, threads, seed
+):
+    size, kernel, stride = zip(rows[:3], columns[:3], strict=True)
+    padding = Padding(*rows[3:], *columns[3:])
+    out = conv_output_size(size, kernel, stride, padding)
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((images, channels[0], *size))
+    weight = rng.standard_normal((*channels[::-1], *kernel))
+    dy = rng.standard_normal((images, channels[1], *out))
+    before = parallel.thread_count()
+    parallel.set_thread_count(threads)
+    try:
+        got = all_three(x, weight, dy, stride, padding, impl)
+        got += conv2d_backward(x, dy, weight, stride, padding, impl=impl)
+        got += conv_transpose2d_backward(dy, x, weight, stride, padding, impl=impl)
+    finally:
+        parallel.set_thread_count(before)
+    y, dx, dweight = all_three(x, weight, dy, stride, padding, "reference")
+    # Backwards of a transposed convolution from dy's size to x's: y is its dx.
+    expected = y, dx, dweight, dx, dweight, y, dweight
+    for one, other in zip(got, expected, strict=True):
+        assert_close(one, other)
+
+
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
+def test_backward_computes_what_is_asked_for(impl, rng):
+    stride, padding = (2, 2), Padding(1, 1, 1, 1)
+    x, weight, dy = draw(rng, (8, 6), (4, 4), stride, padding)
+    for function, args in (
+        (conv2d_backward, (x, dy)),
+        (conv_transpose2d_backward, (dy, x)),
+    ):
+        both = function(*args, weight, stride, padding, impl=impl)
+        for need_dx, need_dweight in ((True, False), (False, True), (False, False)):
+            some = function(
+                *args,
+                weight,
+                stride,
+                padding,
+                need_dx=need_dx,
+                need_dweight=need_dweight,
+                impl=impl,
+            )
+            for got, wanted, needed in zip(
+                some, both, (need_dx, need_dweight), strict=True
+            ):
+                if needed:
+                    np.testing.assert_array_equal(got, wanted)
+                else:
+                    assert got is None
+
+
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
+def test_results_are_shown_chunk_by_chunk_and_may_be_changed(impl, rng):
+    stride, padding = (2, 2), Padding(1, 1, 1, 1)
+    x, weight, dy = draw(rng, (8, 8), (4, 4), stride, padding, images=7)
+    for function, args in (
+        (conv2d, (x, weight)),
+        (conv2d_input_grad, (dy, weight, (8, 8))),
+    ):
+        plain = function(*args, stride, padding, impl=impl)
+        seen = np.zeros(7, int)
+
+        def double(start, chunk, seen=seen):
+            seen[start : start + len(chunk)] += 1
+            chunk *= 2
+
+        shown = function(*args, stride, padding, impl=impl, then=double)
+        np.testing.assert_array_equal(shown, 2 * plain)
+        assert (seen == 1).all()
+
+
+@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
+def test_deferred_arguments_are_computed_once_an_image(impl, rng):
+    stride, padding = (2, 2), Padding(1, 1, 1, 1)
+    x, weight, dy = draw(rng, (8, 8), (4, 4), stride, padding, images=7)
+    expected = conv2d_backward(x, 3 * dy, weight, stride, padding, impl=impl)
+    images = []
+
+    def triple(part):
+        images.append(len(part))
+        return 3 * part
+
+    got = conv2d_backward(x, Deferred(triple, dy), weight, stride, padding, impl=impl)
+    for one, other in zip(got, expected, strict=True):
+        assert_close(one, other)
+    assert sum(images) == 7
+
+
+def test_shared_weights_are_transformed_once(monkeypatch, rng):
+    stride, padding = (2, 2), Padding(1, 1, 1, 1)
+    x, weight, dy = draw(rng, (8, 8), (4, 4), stride, padding)
+    transformed = []
+
+    def counted(plan, weight):
+        transformed.append(1)
+        return tiles.weights_at_points(plan, weight)
+
+    monkeypatch.setattr(conv_fast, "weights_at_points", counted)
+    shared = SharedWeight(weight)
+    y = conv2d(x, shared, stride, padding)
+    dx, _ = conv2d_backward(x, dy, shared, stride, padding)
+    assert len(transformed) == 1
+    assert_close(y, conv2d(x, weight, stride, padding, impl="reference"))
+    assert_close(
+        dx, conv2d_input_grad(dy, weight, (8, 8), stride, padding, impl="reference")
+    )
+
+
+PRESET_SHAPES = [
+    pytest.param(64, 128, 8, 4, 2, (1, 1), id="dcgan64"),
+    pytest.param(128, 256, 8, 5, 2, (2, 1), id="paper64"),
+    pytest.param(128, 256, 8, 3, 1, (1, 1), id="imagenet32 stride 1"),
+    pytest.param(256, 256, 8, 3, 2, (1, 0), id="imagenet32 stride 2"),
+    pytest.param(3, 64, 16, 4, 2, (1, 1), id="first layer"),
+]
+
+
+@pytest.mark.parametrize(
+    ("c_in", "c_out", "size", "kernel", "stride", "side"), PRESET_SHAPES
+)
+def test_float32_errors_are_at_most_four_times_the_references(
+    c_in, c_out, size, kernel, stride, side, rng
+):
+    stride, padding = (stride, stride), Padding(*side, *side)
+    out = conv_output_size((size, size), (kernel, kernel), stride, padding)
+    x = rng.standard_normal((2, c_in, size, size)).astype("float32")
+    weight = 0.02 * rng.standard_normal((c_out, c_in, kernel, kernel)).astype("float32")
+    dy = rng.standard_normal((2, c_out, *out)).astype("float32")
+    exact = all_three(
+        *(array.astype("float64") for array in (x, weight, dy)),
+        stride,
+        padding,
+        "matmul",
+    )
+    plain = all_three(x, weight, dy, stride, padding, "reference")
+    fast = all_three(x, weight, dy, stride, padding, "fast")
+    for got, reference, wanted in zip(fast, plain, exact, strict=True):
+        error = np.sqrt(np.mean((got - wanted) ** 2))
+        assert error <= 4 * np.sqrt(np.mean((reference - wanted) ** 2))
+        assert error > 0
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
@@ -324,3 +488,64 @@ X, WEIGHT, DY = (2, 3, 6, 6), (5, 3, 3, 3), (2, 5, 4, 4)
 def test_what_does_not_fit_is_refused_with_the_values(call, error, message):
     with pytest.raises(error, match=message):
         call(lambda *shape: np.zeros(shape))
+
+
+@pytest.fixture
+def as_released(monkeypatch):
+    """Undo `fast_everywhere`: choose by shape as users have it."""
+    monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("images", "c_in", "c_out", "size", "kernel", "stride", "fast"),
+    [
+        pytest.param(128, 64, 128, 32, 4, 2, True, id="dcgan64"),
+        pytest.param(32, 512, 1024, 8, 5, 2, True, id="paper64, deepest"),
+        pytest.param(32, 256, 512, 8, 3, 1, True, id="imagenet32, stride 1"),
+        pytest.param(128, 3, 64, 64, 4, 2, False, id="first layer"),
+        pytest.param(128, 128, 128, 32, 3, 2, False, id="3x3 s2, few channels"),
+        pytest.param(64, 64, 128, 8, 4, 2, False, id="quick32"),
+        pytest.param(128, 512, 1, 4, 4, 1, False, id="last layer"),
+        pytest.param(128, 512, 512, 8, 1, 1, False, id="1x1"),
+    ],
+)
+def test_shapes_that_gain_are_computed_with_fewer_products(
+    as_released, monkeypatch, images, c_in, c_out, size, kernel, stride, fast
+):
+    class MatmulChosenError(Exception):
+        pass
+
+    class FastChosenError(Exception):
+        pass
+
+    def choose(error):
+        def stop(*args):
+            raise error
+
+        return stop
+
+    for name in (
+        "conv2d",
+        "conv2d_input_grad",
+        "conv2d_backward",
+        "conv2d_weight_grad",
+        "conv_transpose2d_backward",
+    ):
+        monkeypatch.setattr(conv_matmul, name, choose(MatmulChosenError))
+    monkeypatch.setattr(conv_fast, "_plan", choose(FastChosenError))
+    out = (size - kernel + 2 * (kernel // 2)) // stride + 1
+    # Views of one number: nothing is computed.
+    x = np.broadcast_to(np.float32(1), (images, c_in, size, size))
+    dy = np.broadcast_to(np.float32(1), (images, c_out, out, out))
+    weight = np.broadcast_to(np.float32(1), (c_out, c_in, kernel, kernel))
+    settings = (stride, stride), Padding(*[kernel // 2] * 4)
+    calls = (
+        lambda: conv2d(x, weight, *settings),
+        lambda: conv2d_input_grad(dy, weight, (size, size), *settings),
+        lambda: conv2d_weight_grad(x, dy, (kernel, kernel), *settings),
+        lambda: conv2d_backward(x, dy, weight, *settings),
+        lambda: conv_transpose2d_backward(dy, x, weight, *settings),
+    )
+    for call in calls:
+        with pytest.raises(FastChosenError if fast else MatmulChosenError):
+            call()

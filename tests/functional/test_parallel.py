@@ -1,4 +1,5 @@
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -6,12 +7,16 @@ import threadpoolctl
 
 from scratchgan.functional import parallel
 from scratchgan.functional.parallel import (
+    CACHE_LINE,
+    empty,
+    empty_like,
     map_images,
     one_blas_thread,
     run_chunks,
     scratch,
     set_thread_count,
     sum_images,
+    update_in_parts,
 )
 
 
@@ -89,6 +94,49 @@ def test_mapping_may_change_shape_and_dtype(images):
     np.testing.assert_array_equal(result, images.sum(axis=(2, 3)) > 0)
 
 
+@pytest.mark.parametrize("shape", [(), (0, 3), (1,), (5, 7), (2, 3, 4, 5)])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+def test_empty_arrays_start_at_a_cache_line(shape, dtype):
+    for _ in range(5):
+        array = empty(shape, dtype)
+        assert array.shape == shape
+        assert array.dtype == dtype
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+        assert array.ctypes.data % CACHE_LINE == 0 or array.size == 0
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (2, 3, 0, 1)])
+def test_empty_like_has_the_same_order_in_memory(order, rng):
+    array = rng.normal(size=(2, 3, 4, 5)).transpose(order)
+    result = empty_like(array)
+    assert result.shape == array.shape
+    assert result.strides == array.strides
+    assert not np.shares_memory(result, array)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 0, 1)])
+def test_updating_in_parts_is_updating_the_whole(order, alike, monkeypatch, rng):
+    monkeypatch.setattr(parallel, "CHUNK_BYTES", 64)
+    set_thread_count(2)
+    theta = rng.normal(size=(5, 4, 3, 2)).transpose(order)
+    gradient = rng.normal(size=(5, 4, 3, 2)).transpose(order)
+    if not alike:
+        gradient = np.ascontiguousarray(gradient[..., ::-1])
+    expected = theta - 0.5 * gradient
+    calls = []
+
+    def descend(theta, gradient):
+        calls.append(theta.size)
+        theta -= 0.5 * gradient
+
+    update_in_parts(descend, theta, gradient)
+    np.testing.assert_array_equal(theta, expected)
+    assert sum(calls) == theta.size
+    assert (len(calls) > 1) == (alike or order == (0, 1, 2, 3))
+
+
 def test_sum_over_images_is_the_same_with_any_number_of_threads(images):
     results = []
     for threads in (1, 2, 3, 4):
@@ -120,6 +168,21 @@ def test_workers_take_over_how_numpy_treats_overflow():
         run_chunks(overflow, 10, 2)
     with np.errstate(over="ignore"):
         run_chunks(overflow, 10, 2)
+
+
+def test_first_worker_failing_waits_for_the_others():
+    set_thread_count(2)
+    done = []
+
+    def work(worker, start, stop):
+        if worker == 0:
+            raise ValueError("the caller's own part")
+        time.sleep(0.05)
+        done.append(worker)
+
+    with pytest.raises(ValueError, match="the caller's own part"):
+        run_chunks(work, 2, 1)
+    assert done == [1]
 
 
 def test_thread_count_below_one_is_refused():

@@ -102,3 +102,14 @@ def test_labels_reach_the_layers_that_take_them_and_no_others(rng):
 
 def test_repr_names_the_layers():
     assert repr(Sequential(a=Tanh(), b=Tanh())) == "Sequential(a, b)"
+
+
+def test_contexts_given_away_are_dropped_as_they_are_used():
+    network = Sequential(first=Linear(3, 4), act=Tanh(), second=Linear(4, 2))
+    x, dy = np.ones((5, 3), "float32"), np.ones((5, 2), "float32")
+    _, ctx = network.forward(x)
+    kept = network.backward(dy, ctx)
+    assert all(part is not None for part in ctx)
+    given = network.backward(dy, ctx, keep_ctx=False)
+    np.testing.assert_array_equal(given, kept)
+    assert ctx == [None, None, None]

@@ -15,8 +15,11 @@ pytestmark = pytest.mark.oracle
 LOSS_TOLERANCE = 1e-12
 
 
+@pytest.mark.parametrize("choice", ["by shape", "fast everywhere"])
 @pytest.mark.parametrize("name", TRAININGS)
-def test_ten_steps_agree_with_torch(name):
+def test_ten_steps_agree_with_torch(name, choice, request):
+    if choice == "fast everywhere":
+        request.getfixturevalue("fast_everywhere")
     tolerance = 1e-9 if TRAININGS[name].network.bias else 1e-12
     steps = 0
     for ours, theirs in zip(our_training(name), torch_training(name), strict=True):

@@ -27,8 +27,11 @@ from tests.oracles import (
 )
 
 
+@pytest.mark.parametrize("choice", ["by shape", "fast everywhere"])
 @pytest.mark.parametrize("name", TRAININGS)
-def test_ten_steps_give_the_recorded_numbers(name):
+def test_ten_steps_give_the_recorded_numbers(name, choice, request):
+    if choice == "fast everywhere":
+        request.getfixturevalue("fast_everywhere")
     recorded = load_recorded("training.json")["cases"][name]
     tolerance = 1e-8 if TRAININGS[name].network.bias else 1e-11
     losses_d, losses_g = [], []

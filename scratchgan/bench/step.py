@@ -1,10 +1,12 @@
 """How fast a training step is: what ``scratchgan bench step`` measures."""
 
+import re
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,7 +74,7 @@ def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
     """
     reuse_freed_memory()
     state = new_state(config, device)
-    batches = _random_batches(config, device)
+    batches = random_batches(config, device)
     seconds: dict[str, float] = {}
     _time_phases(state, seconds)
     times = []
@@ -133,6 +135,12 @@ def step_gflop(config: TrainConfig) -> float:
 def peak_memory() -> int | None:
     """Return the largest resident memory of this process so far, in bytes."""
     try:
+        # Linux: unlike getrusage, not that of the process that started this one.
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        return 1024 * int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1))
+    except (OSError, AttributeError):
+        pass
+    try:
         import resource
     except ImportError:  # Windows
         return None
@@ -140,7 +148,8 @@ def peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else 1024 * peak
 
 
-def _random_batches(config: TrainConfig, device: Device) -> list[Batch]:
+def random_batches(config: TrainConfig, device: Device) -> list[Batch]:
+    """Return batches of noise, as many as a step takes."""
     rng = np.random.default_rng(0)
     network, size = config.network, config.batch_size
     batches = []
