@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.backend import Array
+from scratchgan.backend import Array, get_array_module
+from scratchgan.functional.parallel import empty
+from scratchgan.functional.shapes import Pair
 
 Then = Callable[[int, Array], None]
 """Gets the number of the first image and a chunk of the result, which it may change."""
@@ -78,14 +80,30 @@ class SharedWeight:
         return self._made[key]
 
 
-def is_numpy(array: "Array | Deferred") -> bool:
+Images = Array | Deferred
+Weight = Array | SharedWeight
+
+
+def is_numpy(array: Images) -> bool:
     """Return whether the array lives in this machine's memory, not on a GPU."""
     if isinstance(array, Deferred):
         return is_numpy(array.first)
     return isinstance(array, np.ndarray)
 
 
-def whole(array: "Array | Deferred | SharedWeight") -> Array:
+def empty_images(like: Images, channels: int, size: Pair) -> Array:
+    """Return an uninitialised (N, channels, *size), channels last in memory.
+
+    With the count, the dtype and the place of ``like``.
+    """
+    shape = len(like), *size, channels
+    if is_numpy(like):
+        return empty(shape, like.dtype).transpose(0, 3, 1, 2)
+    xp = get_array_module(whole(like))
+    return xp.empty(shape, like.dtype).transpose(0, 3, 1, 2)
+
+
+def whole(array: Images | Weight) -> Array:
     """Return all of it as an array."""
     if isinstance(array, SharedWeight):
         return array.array

@@ -26,9 +26,11 @@ learning", arXiv 1603.07285.
 
 from types import ModuleType
 
+import numpy as np
+
 from scratchgan.backend import Array
 from scratchgan.functional import conv_fast, conv_matmul, conv_reference
-from scratchgan.functional.chunked import Deferred, SharedWeight, Then, whole
+from scratchgan.functional.chunked import Images, Then, Weight, whole
 from scratchgan.functional.shapes import Padding, Pair, conv_output_size
 
 IMPLEMENTATIONS: dict[str, ModuleType] = {
@@ -37,9 +39,6 @@ IMPLEMENTATIONS: dict[str, ModuleType] = {
     "reference": conv_reference,
 }
 DEFAULT_IMPL = "fast"
-
-Images = Array | Deferred
-Weight = Array | SharedWeight
 
 
 def conv2d(
@@ -177,7 +176,14 @@ def conv2d_weight_grad(
     _check_size(dy, x.shape[2:], kernel_size, stride, padding)
     if impl == "reference":
         x, dy = whole(x), whole(dy)
-    return choose(impl).conv2d_weight_grad(x, dy, kernel_size, stride, padding)
+        return conv_reference.conv2d_weight_grad(x, dy, kernel_size, stride, padding)
+    # Nothing but the weight's shape is needed: one number, seen in that shape.
+    shape = dy.shape[1], x.shape[1], *kernel_size
+    weight = np.broadcast_to(np.zeros((), x.dtype), shape)
+    _, dweight = choose(impl).conv2d_backward(
+        x, dy, weight, stride, padding, need_dx=False, need_dweight=True
+    )
+    return dweight
 
 
 def conv2d_backward(

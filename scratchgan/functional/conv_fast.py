@@ -33,12 +33,17 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scratchgan.backend import Array
 from scratchgan.functional import conv_matmul
-from scratchgan.functional.chunked import Deferred, SharedWeight, Then, is_numpy
+from scratchgan.functional.chunked import (
+    Images,
+    SharedWeight,
+    Then,
+    Weight,
+    empty_images,
+    is_numpy,
+)
 from scratchgan.functional.minimal_filter import products_per_output, supports
 from scratchgan.functional.parallel import (
-    empty,
     one_blas_thread,
     run_chunks,
     scratch,
@@ -56,9 +61,6 @@ from scratchgan.functional.tiles import (
     weights_at_points,
     weights_of,
 )
-
-Images = Array | Deferred
-Weight = Array | SharedWeight
 
 FEWEST_SAVED = 100
 """Multiplications saved for each value transformed; with fewer the additions cost more.
@@ -80,7 +82,7 @@ def conv2d(
     plan = _plan(x.shape[2:], weight.shape, stride, padding)
     U = _at_points(plan, weight)
     size = plan.rows.outputs, plan.columns.outputs
-    y = _channels_last(len(x), plan.out_channels, size, x.dtype)
+    y = empty_images(x, plan.out_channels, size)
 
     def work(worker: int, start: int, stop: int) -> None:
         tiles = tiles_of(plan, stop - start, x.dtype)
@@ -108,7 +110,7 @@ def conv2d_input_grad(
         )
     plan = _plan(input_size, weight.shape, stride, padding)
     U = _at_points(plan, weight)
-    dx = _channels_last(len(dy), plan.in_channels, input_size, dy.dtype)
+    dx = empty_images(dy, plan.in_channels, input_size)
 
     def work(worker: int, start: int, stop: int) -> None:
         tiles = tiles_of(plan, stop - start, dy.dtype)
@@ -119,25 +121,6 @@ def conv2d_input_grad(
 
     _run(plan, work, len(dy))
     return dx
-
-
-def conv2d_weight_grad(
-    x: Images, dy: Images, kernel_size: Pair, stride: Pair, padding: Padding
-) -> np.ndarray:
-    """Weight gradient; see `scratchgan.functional.conv.conv2d_weight_grad`."""
-    shape = dy.shape[1], x.shape[1], *kernel_size
-    if not _worth_it(x, dy, shape, stride):
-        return conv_matmul.conv2d_weight_grad(x, dy, kernel_size, stride, padding)
-    plan = _plan(x.shape[2:], shape, stride, padding)
-    sums = _WeightSums(plan, x.dtype)
-
-    def work(worker: int, start: int, stop: int) -> None:
-        tiles = tiles_of(plan, stop - start, x.dtype)
-        V, E = tiles.data(x[start:stop]), tiles.gradient(dy[start:stop])
-        sums.add(worker, V, E)
-
-    _run(plan, work, len(x))
-    return weights_of(plan, sums.total())
 
 
 def conv2d_backward(
@@ -157,7 +140,7 @@ def conv2d_backward(
     plan = _plan(x.shape[2:], weight.shape, stride, padding)
     if need_dx:
         U = _at_points(plan, weight)
-        dx = _channels_last(len(x), plan.in_channels, x.shape[2:], x.dtype)
+        dx = empty_images(x, plan.in_channels, x.shape[2:])
     sums = _WeightSums(plan, x.dtype)
 
     def work(worker: int, start: int, stop: int) -> None:
@@ -192,7 +175,7 @@ def conv_transpose2d_backward(
     plan = _plan(dy.shape[2:], weight.shape, stride, padding)
     if need_dx:
         U = _at_points(plan, weight)
-        dx = _channels_last(len(x), plan.out_channels, x.shape[2:], x.dtype)
+        dx = empty_images(x, plan.out_channels, x.shape[2:])
     sums = _WeightSums(plan, x.dtype)
 
     def work(worker: int, start: int, stop: int) -> None:
@@ -295,11 +278,6 @@ def _at_points(plan: Plan, weight: Weight) -> AtPoints:
         key = plan.rows.stride, plan.columns.stride
         return weight.once(key, lambda array: weights_at_points(plan, array))
     return weights_at_points(plan, weight)
-
-
-def _channels_last(n: int, channels: int, size: Pair, dtype: np.dtype) -> np.ndarray:
-    """Return an uninitialised (n, C, H, W), channels last in memory."""
-    return empty((n, *size, channels), dtype).transpose(0, 3, 1, 2)
 
 
 def _run(plan: Plan, work: Callable[[int, int, int], None], images: int) -> None:

@@ -19,23 +19,20 @@ import numpy as np
 
 from scratchgan.backend import Array, get_array_module
 from scratchgan.functional.chunked import (
-    Deferred,
-    SharedWeight,
+    Images,
     Then,
+    Weight,
+    empty_images,
     is_numpy,
     whole,
 )
 from scratchgan.functional.parallel import (
-    empty,
     one_blas_thread,
     run_chunks,
     scratch,
     thread_count,
 )
 from scratchgan.functional.shapes import Padding, Pair, conv_output_size
-
-Images = Array | Deferred
-Weight = Array | SharedWeight
 
 CHUNK_BYTES = 4 << 20
 """Size of the matrix of rows; larger ones leave the processor's caches."""
@@ -52,7 +49,7 @@ def conv2d(
     C_out, _, *kernel_size = weight.shape
     size = conv_output_size(x.shape[2:], kernel_size, stride, padding)
     matrix = _weight_matrix(weight)  # (KH·KW·C_in, C_out)
-    y = _channels_last(x, C_out, size)
+    y = empty_images(x, C_out, size)
 
     def work(worker: int, start: int, stop: int) -> None:
         rows = _rows(x[start:stop], kernel_size, stride, padding)
@@ -73,7 +70,7 @@ def conv2d_input_grad(
     then: Then | None = None,
 ) -> Array:
     """Input gradient; see `scratchgan.functional.conv.conv2d_input_grad`."""
-    dx = _channels_last(dy, weight.shape[1], input_size)
+    dx = empty_images(dy, weight.shape[1], input_size)
 
     def work(worker: int, start: int, stop: int) -> None:
         _write_input_grad(dx[start:stop], dy[start:stop], weight, stride, padding)
@@ -83,20 +80,6 @@ def conv2d_input_grad(
     row_values = weight.shape[1] * weight.shape[2] * weight.shape[3]
     _run(work, dy, dy.shape[2] * dy.shape[3] * row_values)
     return dx
-
-
-def conv2d_weight_grad(
-    x: Images, dy: Images, kernel_size: Pair, stride: Pair, padding: Padding
-) -> Array:
-    """Weight gradient; see `scratchgan.functional.conv.conv2d_weight_grad`."""
-    sums = _WeightSums(dy.shape[1], x.shape[1], kernel_size)
-
-    def work(worker: int, start: int, stop: int) -> None:
-        rows = _rows(x[start:stop], kernel_size, stride, padding)
-        sums.add(worker, rows, _pixels(dy[start:stop]))
-
-    _run(work, x, dy.shape[2] * dy.shape[3] * sums.row_values)
-    return sums.total()
 
 
 def conv2d_backward(
@@ -110,7 +93,7 @@ def conv2d_backward(
 ) -> tuple[Array | None, Array | None]:
     """Both gradients; see `scratchgan.functional.conv.conv2d_backward`."""
     C_out, C_in, *kernel_size = weight.shape
-    dx = _channels_last(x, C_in, x.shape[2:]) if need_dx else None
+    dx = empty_images(x, C_in, x.shape[2:]) if need_dx else None
     sums = _WeightSums(C_out, C_in, kernel_size)
 
     def work(worker: int, start: int, stop: int) -> None:
@@ -140,7 +123,7 @@ def conv_transpose2d_backward(
     """
     C_out, C_in, *kernel_size = weight.shape
     matrix = _weight_matrix(weight)  # (KH·KW·C_in, C_out)
-    dx = _channels_last(x, C_out, x.shape[2:]) if need_dx else None
+    dx = empty_images(x, C_out, x.shape[2:]) if need_dx else None
     sums = _WeightSums(C_out, C_in, kernel_size)
 
     def work(worker: int, start: int, stop: int) -> None:
@@ -300,15 +283,6 @@ def _memory(name: str, shape: tuple[int, ...], like: Array) -> Array:
 
 def _product(a: Array, b: Array, out: Array) -> None:
     get_array_module(a).matmul(a, b, out=out)
-
-
-def _channels_last(like: Images, channels: int, size: Pair) -> Array:
-    """Return an uninitialised (N, channels, H, W), channels last in memory."""
-    shape = len(like), *size, channels
-    if is_numpy(like):
-        return empty(shape, like.dtype).transpose(0, 3, 1, 2)
-    xp = get_array_module(whole(like))
-    return xp.empty(shape, like.dtype).transpose(0, 3, 1, 2)
 
 
 def _pixels(x: Array) -> Array:

@@ -528,7 +528,6 @@ def test_shapes_that_gain_are_computed_with_fewer_products(
         "conv2d",
         "conv2d_input_grad",
         "conv2d_backward",
-        "conv2d_weight_grad",
         "conv_transpose2d_backward",
     ):
         monkeypatch.setattr(conv_matmul, name, choose(MatmulChosenError))
