@@ -14,6 +14,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["scratchgan", "scratchgan.*"]),
+    package_data={"scratchgan.kernels": ["*.cu"]},
     python_requires=">=3.10",
     install_requires=[
         "numpy>=2",

@@ -64,13 +64,72 @@ class Device:
         return self
 
     def put(self, array: Array) -> Array:
-        """Return the array on this device; no copy if it is there already."""
+        """Return the array on this device; no copy if it is there already.
+
+        Its elements keep their order in memory, on which convolutions depend: CuPy
+        alone would make any that is not Fortran's into C order.
+        """
         if self.kind == "cpu":
             return to_host(array)
         import cupy
 
+        order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
         with cupy.cuda.Device(self.index):
-            return cupy.asarray(array)
+            in_order = cupy.asarray(array.transpose(order))
+        return in_order.transpose([order.index(axis) for axis in range(array.ndim)])
+
+    def limit_memory(self, limit: str) -> None:
+        """Keep what arrays take on a GPU below a limit.
+
+        Parameters
+        ----------
+        limit : str
+            ``"75%"`` of the GPU's memory, or a size such as ``"6GiB"``.
+
+        Raises
+        ------
+        DeviceError
+            If the limit cannot be read, or this is not a GPU.
+        """
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%|MiB|GiB)", limit.strip())
+        if not match or (match[2] == "%" and not 0 < float(match[1]) <= 100):
+            raise DeviceError(
+                f"memory limit {limit!r} is not known; write 75%, 512MiB or 6GiB"
+            )
+        if self.kind == "cpu":
+            raise DeviceError("a limit of GPU memory needs a GPU; this is the CPU")
+        import cupy
+
+        number, unit = float(match[1]), match[2]
+        with cupy.cuda.Device(self.index):
+            pool = cupy.get_default_memory_pool()
+            if unit == "%":
+                pool.set_limit(fraction=number / 100)
+            else:
+                pool.set_limit(size=int(number * 2 ** (20 if unit == "MiB" else 30)))
+
+    def details(self) -> dict[str, Any]:
+        """Return what a GPU says of itself: name, memory, driver, CUDA; {} for a CPU.
+
+        Memory in bytes; versions as in ``"12.9"``.
+        """
+        if self.kind == "cpu":
+            return {}
+        import cupy
+
+        runtime = cupy.cuda.runtime
+        properties = runtime.getDeviceProperties(self.index)
+        with cupy.cuda.Device(self.index):
+            free, total = runtime.memGetInfo()
+        return {
+            "name": properties["name"].decode(),
+            "compute_capability": f"{properties['major']}.{properties['minor']}",
+            "memory_bytes": total,
+            "free_bytes": free,
+            "driver_cuda": _cuda_version(runtime.driverGetVersion()),
+            "runtime_cuda": _cuda_version(runtime.runtimeGetVersion()),
+            "cupy": cupy.__version__,
+        }
 
 
 CPU = Device("cpu")
@@ -126,8 +185,9 @@ def resolve_device(request: str) -> Device:
 def gpu_status(index: int = 0) -> GpuStatus:
     """Look for a usable GPU, step by step, and say what is in the way.
 
-    Importing CuPy works without a driver, so an import proves nothing: each library
-    the training needs is touched, and one kernel and one matrix product are run.
+    Importing CuPy works without a driver, so an import proves nothing: one kernel and
+    one matrix product are run, and where they fail the libraries they need are looked
+    for.
     """
     try:
         import cupy
@@ -142,12 +202,11 @@ def gpu_status(index: int = 0) -> GpuStatus:
             f"CuPy is installed but does not import ({error}); "
             f"reinstall it with {INSTALL_CUPY}",
         )
-    return (
-        _driver_problem(cupy, index)
-        or _library_problem()
-        or _self_test_problem(cupy, index)
-        or GpuStatus(True, "ok", "")
-    )
+    problem = _driver_problem(cupy, index) or _self_test_problem(cupy, index)
+    if problem and problem.case == "self-test":
+        # A missing library shows only when something needs it, in CuPy's words.
+        problem = _library_problem() or problem
+    return problem or GpuStatus(True, "ok", "")
 
 
 def _driver_problem(cupy: Any, index: int) -> GpuStatus | None:

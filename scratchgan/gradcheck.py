@@ -153,7 +153,7 @@ def _layers(rng: np.random.Generator) -> Iterator[tuple[Layer, tuple[int, ...]]]
     """Yield layers in float64 with the shape of an input."""
     double = {"dtype": "float64", "rng": rng}
     maps, vector = (3, 4, 7, 6), (5, 8)
-    for impl in ("reference", "matmul", "fast"):
+    for impl in ("reference", "matmul", "fast", "strips"):
         for kernel, stride, padding in (
             (4, 2, 1),
             (5, 2, ((2, 1), (2, 1))),

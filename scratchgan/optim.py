@@ -1,12 +1,29 @@
 """The optimiser: Adam, and the learning rate over time."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from scratchgan.backend import Array, get_array_module, to_host
 from scratchgan.functional.parallel import update_in_parts
+from scratchgan.kernels import adam as kernels
+from scratchgan.kernels.launch import fill_zero, has_kernels
 from scratchgan.nn.layer import Parameter
+
+
+@dataclass(frozen=True)
+class _Flat:
+    """The arrays of all parameters, joined, and the two numbers of a step."""
+
+    theta: kernels.FlatArrays
+    grad: kernels.FlatArrays
+    m: kernels.FlatArrays
+    v: kernels.FlatArrays
+    rates: Array
+
+    def holds(self, arrays: dict[str, dict[str, Array]]) -> bool:
+        return all(getattr(self, key).are(part) for key, part in arrays.items())
 
 
 class Adam:
@@ -77,14 +94,47 @@ class Adam:
         self.steps = 0
         self.m = {name: p.data * 0 for name, p in parameters.items()}
         self.v = {name: p.data * 0 for name, p in parameters.items()}
+        self._flat: _Flat | None = None
+
+    def zero_grad(self) -> None:
+        """Set all gradients to zero."""
+        if self._on_gpu():
+            fill_zero(self._flattened().grad.whole)
+            return
+        for parameter in self.parameters.values():
+            parameter.zero_grad()
 
     def step(self) -> None:
         """Update every parameter from its gradient; gradients are left as they are."""
+        self.begin_step()
+        self.update()
+
+    def begin_step(self) -> None:
+        """Count a step, and on a GPU send there what changes from step to step.
+
+        Apart from `update`, so that a recorded graph can repeat that.
+        """
         self.steps += 1
+        if self._on_gpu():
+            kernels.set_rates(self._flattened().rates, *self._rates())
+
+    def update(self) -> None:
+        """Update every parameter for the step that was begun."""
+        if self._on_gpu():
+            flat = self._flattened()
+            kernels.adam(
+                flat.theta.whole,
+                flat.grad.whole,
+                flat.m.whole,
+                flat.v.whole,
+                flat.rates,
+                betas=self.betas,
+                eps=self.eps,
+                l2=self.l2,
+            )
+            return
         beta1, beta2 = self.betas
-        # Python floats: a NumPy scalar here would turn float32 arrays into float64.
-        step_size = self.lr / (1 - beta1**self.steps)
-        root_correction = math.sqrt(1 - beta2**self.steps)
+        step_size, root_correction = self._rates()
 
         def update(theta: Array, grad: Array, m: Array, v: Array) -> None:
             xp = get_array_module(theta)
@@ -99,6 +149,38 @@ class Adam:
         for name, parameter in self.parameters.items():
             moments = self.m[name], self.v[name]
             update_in_parts(update, parameter.data, parameter.grad, *moments)
+
+    def _rates(self) -> tuple[float, float]:
+        """Return lr/(1 - β1ᵗ) and √(1 - β2ᵗ) for the step that was begun."""
+        beta1, beta2 = self.betas
+        # Python floats: a NumPy scalar here would turn float32 arrays into float64.
+        return (
+            self.lr / (1 - beta1**self.steps),
+            math.sqrt(1 - beta2**self.steps),
+        )
+
+    def _on_gpu(self) -> bool:
+        return has_kernels(next(iter(self.parameters.values())).data)
+
+    def _flattened(self) -> "_Flat":
+        """Return all arrays as parts of flat ones; moved there if they are not yet.
+
+        They are moved again if someone has given a parameter another array.
+        """
+        arrays = {
+            "theta": {name: p.data for name, p in self.parameters.items()},
+            "grad": {name: p.grad for name, p in self.parameters.items()},
+            "m": self.m,
+            "v": self.v,
+        }
+        if self._flat is None or not self._flat.holds(arrays):
+            flat = {key: kernels.FlatArrays(part) for key, part in arrays.items()}
+            self._flat = _Flat(**flat, rates=kernels.rates_array(flat["m"].whole))
+            for name, parameter in self.parameters.items():
+                parameter.data = flat["theta"].views[name]
+                parameter.grad = flat["grad"].views[name]
+            self.m, self.v = dict(flat["m"].views), dict(flat["v"].views)
+        return self._flat
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return copies of the moments on the host: ``m/NAME`` and ``v/NAME``."""

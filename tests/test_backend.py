@@ -58,6 +58,12 @@ def fake_cupy(monkeypatch, *, libraries=("nvrtc", "cublas"), headers=True, **out
     cupy.cuda = types.SimpleNamespace(runtime=runtime, Device=DeviceContext)
     for name in ("arange", "float32", "asarray"):
         setattr(cupy, name, getattr(np, name))
+    if not (headers and set(libraries) == {"nvrtc", "cublas"}):
+        # CuPy finds out when the first kernel is compiled or the first product made.
+        def fail(*args, **kwargs):
+            raise RuntimeError("Failure finding a library")
+
+        cupy.arange = fail
     cupy.get_array_module = lambda *arrays: np
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     for name in ("cupy_backends", "cupy_backends.cuda", "cupy_backends.cuda.libs"):

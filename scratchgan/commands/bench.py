@@ -27,7 +27,7 @@ STEP_OPTIONS = (
     click.option("--threads", type=click.IntRange(min=1), help="Threads to compute with.  [default: all cores]"),
     click.option("--steps", type=click.IntRange(min=1), default=5, show_default=True, help="Steps to time, after two that warm up."),
     click.option("--size", type=SizeType(), metavar="S|HxW", help="Size of the images.  [default: the preset's]"),
-    click.option("--conv-impl", type=click.Choice(["fast", "matmul", "reference"]), help="Implementation of convolution.  [default: the preset's]"),
+    click.option("--conv-impl", type=click.Choice(["fast", "matmul", "strips", "reference"]), help="Implementation of convolution.  [default: the preset's]"),
     click.option("--update-order", type=click.Choice(["pytorch", "tensorflow", "alternating"]), help="Order of updates.  [default: the preset's]"),
     click.option("--against", type=click.Choice(["torch"]), help="Time the same network in PyTorch too, in both layouts, taking turns."),
     device_option,

@@ -59,7 +59,7 @@ OPTIONS = (
     click.option("--latent", type=click.Choice(["normal", "uniform"]), help="z from N(0, 1) or U(-1, 1)."),
     click.option("--kernel-size", type=POSITIVE, help="Of the strided convolutions, in pixels."),
     click.option("--conditional/--no-conditional", default=None, help="Give both networks the labels."),
-    click.option("--conv-impl", type=click.Choice(["fast", "matmul", "reference"]), help="Implementation of convolution."),
+    click.option("--conv-impl", type=click.Choice(["fast", "matmul", "strips", "reference"]), help="Implementation of convolution."),
     # Optimiser.
     click.option("--lr", type=POSITIVE_FLOAT, help="Adam's learning rate."),
     click.option("--beta1", type=click.FloatRange(0, 1, max_open=True), help="Decay of Adam's first moment."),

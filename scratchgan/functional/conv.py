@@ -17,8 +17,9 @@ Backward needs both of a row at once, and they share work: `conv2d_backward` and
 This file checks arguments and chooses the implementation. ``impl="reference"`` is the
 readable definition in `conv_reference`; ``"matmul"`` in `conv_matmul` does the same
 multiplications as matrix products; ``"fast"``, the default, in `conv_fast` needs about
-half of them, and takes `conv_matmul` where that gains nothing. All take NCHW shapes and
-accept any order in memory.
+half of them, and takes `conv_matmul` where that gains nothing; ``"strips"`` in
+`conv_strips` makes few large products and is what ``"fast"`` means on a GPU. All take
+NCHW shapes and accept any order in memory.
 
 Reference: Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep
 learning", arXiv 1603.07285.
@@ -29,13 +30,19 @@ from types import ModuleType
 import numpy as np
 
 from scratchgan.backend import Array
-from scratchgan.functional import conv_fast, conv_matmul, conv_reference
-from scratchgan.functional.chunked import Images, Then, Weight, whole
+from scratchgan.functional import (
+    conv_fast,
+    conv_matmul,
+    conv_reference,
+    conv_strips,
+)
+from scratchgan.functional.chunked import Images, Then, Weight, is_numpy, whole
 from scratchgan.functional.shapes import Padding, Pair, conv_output_size
 
 IMPLEMENTATIONS: dict[str, ModuleType] = {
     "fast": conv_fast,
     "matmul": conv_matmul,
+    "strips": conv_strips,
     "reference": conv_reference,
 }
 DEFAULT_IMPL = "fast"
@@ -62,7 +69,7 @@ def conv2d(
         Steps between windows in pixels, (height, width).
     padding : Padding
         Zeros around the image in pixels.
-    impl : {"fast", "matmul", "reference"}
+    impl : {"fast", "matmul", "strips", "reference"}
         Implementation; the results differ by rounding only.
     then : callable, optional
         Called as ``then(start, chunk)`` with images from ``start`` on of the result, on
@@ -85,7 +92,7 @@ def conv2d(
     if impl == "reference":
         y = conv_reference.conv2d(whole(x), whole(weight), stride, padding)
         return _shown(y, then)
-    return choose(impl).conv2d(x, weight, stride, padding, then)
+    return choose(impl, x).conv2d(x, weight, stride, padding, then)
 
 
 def conv2d_input_grad(
@@ -134,7 +141,9 @@ def conv2d_input_grad(
             whole(dy), whole(weight), input_size, stride, padding
         )
         return _shown(dx, then)
-    return choose(impl).conv2d_input_grad(dy, weight, input_size, stride, padding, then)
+    return choose(impl, dy).conv2d_input_grad(
+        dy, weight, input_size, stride, padding, then
+    )
 
 
 def conv2d_weight_grad(
@@ -180,7 +189,7 @@ def conv2d_weight_grad(
     # Nothing but the weight's shape is needed: one number, seen in that shape.
     shape = dy.shape[1], x.shape[1], *kernel_size
     weight = np.broadcast_to(np.zeros((), x.dtype), shape)
-    _, dweight = choose(impl).conv2d_backward(
+    _, dweight = choose(impl, x).conv2d_backward(
         x, dy, weight, stride, padding, need_dx=False, need_dweight=True
     )
     return dweight
@@ -223,7 +232,7 @@ def conv2d_backward(
     _check_channels("dy", dy, weight.shape[0], "C_out")
     _check_size(dy, x.shape[2:], weight.shape[2:], stride, padding)
     if impl != "reference":
-        return choose(impl).conv2d_backward(
+        return choose(impl, x).conv2d_backward(
             x, dy, weight, stride, padding, need_dx, need_dweight
         )
     x, dy, weight = whole(x), whole(dy), whole(weight)
@@ -276,7 +285,7 @@ def conv_transpose2d_backward(
     _check_channels("dy", dy, weight.shape[1], "C_in")
     _check_size(x, dy.shape[2:], weight.shape[2:], stride, padding)
     if impl != "reference":
-        return choose(impl).conv_transpose2d_backward(
+        return choose(impl, x).conv_transpose2d_backward(
             x, dy, weight, stride, padding, need_dx, need_dweight
         )
     x, dy, weight = whole(x), whole(dy), whole(weight)
@@ -289,14 +298,18 @@ def conv_transpose2d_backward(
     )
 
 
-def choose(impl: str) -> ModuleType:
+def choose(impl: str, images: Images | None = None) -> ModuleType:
     """Return the module that implements the three primitives.
+
+    On a GPU, ``"fast"`` is another one.
 
     Raises
     ------
     ValueError
         If there is none of that name.
     """
+    if impl == DEFAULT_IMPL and images is not None and not is_numpy(images):
+        return conv_strips
     try:
         return IMPLEMENTATIONS[impl]
     except KeyError:

@@ -6,6 +6,8 @@ where s(a) rounds to 0 or 1.
 """
 
 from scratchgan.backend import Array, get_array_module
+from scratchgan.kernels import losses as kernels
+from scratchgan.kernels.launch import has_kernels
 
 
 def sigmoid(x: Array) -> Array:
@@ -55,6 +57,8 @@ def bce_with_logits(logits: Array, target: float) -> tuple[Array, Array]:
     >>> round(float(loss), 4), float(dlogits[0, 0])
     (0.6931, -0.125)
     """
+    if has_kernels(logits):
+        return kernels.sigmoid_cross_entropy(logits, target)
     xp = get_array_module(logits)
     softplus = xp.logaddexp(logits, xp.zeros_like(logits))
     loss = (softplus - target * logits).mean()
@@ -82,6 +86,8 @@ def softmax_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
     dlogits : array of shape (N, K)
         Gradient, divided by N already.
     """
+    if has_kernels(logits):
+        return kernels.softmax_cross_entropy(logits, target)
     xp = get_array_module(logits)
     shifted = logits - logits.max(axis=1, keepdims=True)  # exp cannot overflow
     exponentials = xp.exp(shifted)
@@ -101,3 +107,10 @@ def real_probability(logits: Array) -> Array:
     if logits.shape[1] == 1:
         return sigmoid(logits[:, 0])
     return sigmoid(logits[:, 1] - logits[:, 0])
+
+
+def mean_real_probability(logits: Array) -> Array:
+    """Return the mean of `real_probability` over the batch, shape ()."""
+    if has_kernels(logits):
+        return kernels.mean_real_probability(logits)
+    return real_probability(logits).mean()

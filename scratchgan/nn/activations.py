@@ -5,6 +5,8 @@ from collections.abc import Callable
 from scratchgan.backend import Array, get_array_module
 from scratchgan.functional.losses import sigmoid
 from scratchgan.functional.parallel import map_images
+from scratchgan.kernels import activation as kernels
+from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn.layer import Layer
 
 
@@ -12,7 +14,14 @@ class Activation(Layer):
     """Base of activations: a function of one number, and its derivative.
 
     The ctx is y: each derivative here can be told from the function's value.
+
+    Attributes
+    ----------
+    code : ActivationCode
+        What a GPU's kernels know it by.
     """
+
+    code: kernels.ActivationCode
 
     def apply(self, x: Array, out: Array) -> None:
         """Set ``out`` to the function of x."""
@@ -24,7 +33,10 @@ class Activation(Layer):
 
     def forward(self, x: Array) -> tuple[Array, Array]:
         """Return (y, y)."""
-        y = map_images(lambda x: _set_by(self.apply, x), x)
+        if has_kernels(x):
+            y = kernels.activate(x, self.code)
+        else:
+            y = map_images(lambda x: _set_by(self.apply, x), x)
         return y, y
 
     def backward(
@@ -33,6 +45,8 @@ class Activation(Layer):
         """Return dx = dy · f'(x)."""
         if not need_dx:
             return None
+        if has_kernels(ctx):
+            return kernels.activate_back(dy, ctx, self.code)
         return map_images(lambda dy, y: _set_by(self.pull_back, dy, y), dy, ctx)
 
 
@@ -73,6 +87,7 @@ class LeakyReLU(Activation):
         if not 0 <= negative_slope < 1:
             raise ValueError(f"negative_slope is {negative_slope}, expected [0, 1)")
         self.negative_slope = negative_slope
+        self.code = kernels.ActivationCode(kernels.LEAKY_RELU, negative_slope)
 
     def apply(self, x: Array, out: Array) -> None:
         """Set ``out`` to max(x, slope·x)."""
@@ -97,6 +112,8 @@ class ReLU(Activation):
     The ctx is y. At exactly 0 the derivative is taken as 0.
     """
 
+    code = kernels.ActivationCode(kernels.LEAKY_RELU, 0.0)
+
     def apply(self, x: Array, out: Array) -> None:
         """Set ``out`` to max(x, 0)."""
         get_array_module(x).maximum(x, 0, out=out)
@@ -112,6 +129,8 @@ class Tanh(Activation):
 
     The ctx is y, since dy/dx = 1 - y².
     """
+
+    code = kernels.ActivationCode(kernels.TANH)
 
     def apply(self, x: Array, out: Array) -> None:
         """Set ``out`` to tanh(x)."""
@@ -131,6 +150,8 @@ class Sigmoid(Activation):
     The ctx is y, since dy/dx = y(1 - y). D's own sigmoid is inside the loss, which
     works on logits. Source: Radford et al. 2016, section 8.1 and authors' code.
     """
+
+    code = kernels.ActivationCode(kernels.SIGMOID)
 
     def apply(self, x: Array, out: Array) -> None:
         """Set ``out`` to 1 / (1 + exp(-x))."""

@@ -10,6 +10,9 @@ import numpy as np
 
 from scratchgan.backend import Array, get_array_module
 from scratchgan.functional.parallel import map_images, sum_images
+from scratchgan.kernels import norm as kernels
+from scratchgan.kernels.activation import ActivationCode
+from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn import init
 from scratchgan.nn.layer import Layer, Parameter
 
@@ -30,6 +33,27 @@ class BatchNormContext(NamedTuple):
     x_hat: Array
     inv_std: Array
     batch_statistics: bool
+
+
+class KernelContext(NamedTuple):
+    """What backward needs after a forward pass by kernels.
+
+    Attributes
+    ----------
+    a : array
+        Input.
+    y : array
+        Output, with an activation if there was one.
+    statistics : Statistics
+        What a was normalised with.
+    code : ActivationCode
+        The activation.
+    """
+
+    a: Array
+    y: Array
+    statistics: kernels.Statistics
+    code: ActivationCode
 
 
 class _BatchNorm(Layer):
@@ -67,7 +91,7 @@ class _BatchNorm(Layer):
         self.running_mean = np.zeros(features, dtype)
         self.running_var = np.ones(features, dtype)
 
-    def forward(self, x: Array) -> tuple[Array, BatchNormContext]:
+    def forward(self, x: Array) -> tuple[Array, BatchNormContext | KernelContext]:
         """Return y of x's shape and its context.
 
         In training mode also updates the running averages.
@@ -80,6 +104,8 @@ class _BatchNorm(Layer):
         """
         shape = (None, self.features, *(None for _ in self._spatial))
         self._expect(x, shape, self.running_mean.dtype)
+        if self.training and has_kernels(x):
+            return self.forward_by_kernels(x, ActivationCode())
         if self.training:
             m = self.values_averaged(x)
             mean = self._along(self._sum(lambda x: x, x) / m)
@@ -101,12 +127,15 @@ class _BatchNorm(Layer):
     def backward(
         self,
         dy: Array,
-        ctx: BatchNormContext,
+        ctx: BatchNormContext | KernelContext,
         *,
         need_dx: bool = True,
         need_dparams: bool = True,
     ) -> Array | None:
         """Return dx of x's shape."""
+        if isinstance(ctx, KernelContext):
+            dx = self.backward_by_kernels(dy, ctx, need_dparams)
+            return dx if need_dx else None
         dgamma = self._sum(lambda dy, x_hat: dy * x_hat, dy, ctx.x_hat)
         dbeta = self._sum(lambda dy: dy, dy)
         if need_dparams and self.gamma is not None:
@@ -127,6 +156,42 @@ class _BatchNorm(Layer):
             lambda dy, x_hat: (dy - mean_dy - x_hat * mean_dy_x_hat) * scale,
             dy,
             ctx.x_hat,
+        )
+
+    def forward_by_kernels(
+        self, a: Array, code: ActivationCode
+    ) -> tuple[Array, KernelContext]:
+        """Return f(normalised a) and its context, on a GPU in training mode.
+
+        f is the activation that follows, or the identity.
+        """
+        self.values_averaged(a)
+        a = kernels.channels_last(a)
+        statistics = kernels.batch_statistics(
+            a,
+            self.gamma and self.gamma.data,
+            self.beta and self.beta.data,
+            self.running_mean,
+            self.running_var,
+            eps=self.eps,
+            momentum=self.momentum,
+        )
+        y = kernels.normalise_activate(a, statistics.scale, statistics.shift, code)
+        return y, KernelContext(a, y, statistics, code)
+
+    def backward_by_kernels(
+        self, dy: Array, ctx: KernelContext, need_dparams: bool
+    ) -> Array:
+        """Return the gradient of a, and add those of gamma and beta."""
+        wanted = need_dparams and self.gamma is not None
+        return kernels.norm_activation_back(
+            dy,
+            ctx.y,
+            ctx.a,
+            ctx.statistics,
+            self.gamma.grad if wanted else None,
+            self.beta.grad if wanted else None,
+            ctx.code,
         )
 
     def values_averaged(self, x: Array) -> int:

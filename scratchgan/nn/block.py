@@ -13,8 +13,9 @@ from scratchgan.functional.norm_passes import (
     normalise_activate,
 )
 from scratchgan.functional.parallel import scratch
+from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn.activations import Activation
-from scratchgan.nn.batch_norm import BatchNorm2d
+from scratchgan.nn.batch_norm import BatchNorm2d, KernelContext
 from scratchgan.nn.conv import Convolution
 from scratchgan.nn.layer import Layer
 from scratchgan.nn.sequential import Sequential
@@ -48,15 +49,24 @@ class BlockContext(NamedTuple):
     y: Array
 
 
+class KernelBlockContext(NamedTuple):
+    """What backward needs on a GPU: the contexts of what is before and of the parts."""
+
+    before: list[Any]
+    conv: Any
+    norm: KernelContext
+
+
 class Block(Sequential):
     """Layers one after another around a convolution, merged where that is fast.
 
     Computes what `Sequential` does with the same layers, which is its definition: any
     layers, a convolution, then batch normalisation or not and an activation or not. On
     the CPU in training, the passes over memory between them are merged into the
-    convolution's own (`scratchgan.functional.norm_passes`); in eval mode, on a GPU, and
-    for a convolution with a bias or of the reference implementation, the layers run one
-    by one.
+    convolution's own (`scratchgan.functional.norm_passes`); on a GPU normalisation and
+    activation share their kernels (`scratchgan.kernels.norm`). In eval mode, and on the
+    CPU for a convolution with a bias or of the reference implementation, the layers run
+    one by one.
 
     Parameters
     ----------
@@ -80,8 +90,13 @@ class Block(Sequential):
 
     def forward(
         self, x: Array, labels: Array | None = None
-    ) -> tuple[Array, list | BlockContext]:
+    ) -> tuple[Array, list | BlockContext | KernelBlockContext]:
         """Return y and what backward needs."""
+        if self._fuses_on_gpu(x):
+            x, before = self._before.forward(x, labels)
+            a, conv = self._conv.forward(x)
+            y, norm = self._norm.forward_by_kernels(a, self._act.code)
+            return y, KernelBlockContext(before, conv, norm)
         if not self._fuses(x):
             return super().forward(x, labels)
         x, before = self._before.forward(x, labels)
@@ -105,12 +120,20 @@ class Block(Sequential):
     def backward(
         self,
         dy: Array,
-        ctx: list | BlockContext,
+        ctx: list | BlockContext | KernelBlockContext,
         *,
         need_dx: bool = True,
         need_dparams: bool = True,
     ) -> Array | None:
         """Return dx, and add parameter gradients."""
+        if isinstance(ctx, KernelBlockContext):
+            da = self._norm.backward_by_kernels(dy, ctx.norm, need_dparams)
+            dx = self._conv.backward(
+                da, ctx.conv, need_dx=need_dx, need_dparams=need_dparams
+            )
+            if not need_dx:
+                return None
+            return self._before.backward(dx, ctx.before, need_dparams=need_dparams)
         if not isinstance(ctx, BlockContext):
             return super().backward(dy, ctx, need_dx=need_dx, need_dparams=need_dparams)
         if ctx.a is None:
@@ -121,6 +144,15 @@ class Block(Sequential):
         if not need_dx:
             return None
         return self._before.backward(dx, ctx.before, need_dparams=need_dparams)
+
+    def _fuses_on_gpu(self, x: Array) -> bool:
+        return (
+            has_kernels(x)
+            and self._complete
+            and self._norm is not None
+            and self._norm.training
+            and self._act is not None
+        )
 
     def _fuses(self, x: Array) -> bool:
         return (

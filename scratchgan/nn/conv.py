@@ -20,6 +20,8 @@ from scratchgan.functional.shapes import (
     make_padding,
     pair,
 )
+from scratchgan.kernels.activation import add_to
+from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn import init
 from scratchgan.nn.layer import Layer, Parameter
 
@@ -96,7 +98,10 @@ class Convolution(Layer):
             impl=self.impl,
         )
         if need_dparams:
-            update_in_parts(operator.iadd, self.weight.grad, dweight)
+            if has_kernels(dweight):
+                add_to(self.weight.grad, dweight)
+            else:
+                update_in_parts(operator.iadd, self.weight.grad, dweight)
         return dx
 
     def _gradients(self, *args: Any, **kwargs: Any) -> tuple[Array | None, ...]:
@@ -139,7 +144,7 @@ class Conv2d(Convolution):
         The paper's networks have none.
     weight_init : Initialiser, default=normal(0.02)
         Radford et al. 2016, section 4.
-    impl : {"fast", "matmul", "reference"}, default="fast"
+    impl : {"fast", "matmul", "strips", "reference"}, default="fast"
         See `scratchgan.functional.conv`.
     rng : numpy.random.Generator, optional
         Draws the weights; fresh by default.

@@ -3,6 +3,7 @@
 import numpy as np
 
 from scratchgan.backend import Array
+from scratchgan.kernels.products import multiply, product
 from scratchgan.nn import init
 from scratchgan.nn.layer import Layer, Parameter
 
@@ -65,7 +66,7 @@ class Linear(Layer):
             If x has another shape or dtype.
         """
         self._expect(x, (None, self.in_features), self.weight.data.dtype)
-        y = x @ self.weight.data.T  # (N, F_out)
+        y = product(x, self.weight.data.T)  # (N, F_out)
         if self.bias is not None:
             y = y + self.bias.data
         return y, x
@@ -75,10 +76,10 @@ class Linear(Layer):
     ) -> Array | None:
         """Return dx of shape (N, F_in)."""
         if need_dparams:
-            self.weight.grad += dy.T @ ctx
+            multiply(dy.T, ctx, self.weight.grad, add=True)
             if self.bias is not None:
                 self.bias.grad += dy.sum(axis=0)
-        return dy @ self.weight.data if need_dx else None
+        return product(dy, self.weight.data) if need_dx else None
 
     def __repr__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features})"

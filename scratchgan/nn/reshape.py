@@ -1,6 +1,8 @@
 """Layers that only rearrange: flatten, reshape, and labels beside the input."""
 
 from scratchgan.backend import Array, get_array_module
+from scratchgan.kernels.activation import packed_copy
+from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn.layer import Layer
 
 
@@ -26,7 +28,8 @@ class Reshape(Layer):
 
     def forward(self, x: Array) -> tuple[Array, tuple[int, ...]]:
         """Return x as (N, *shape)."""
-        return x.reshape(len(x), *self.shape), x.shape
+        in_order = packed_copy(x) if has_kernels(x) else x
+        return in_order.reshape(len(x), *self.shape), x.shape
 
     def backward(
         self,

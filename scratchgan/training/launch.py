@@ -58,9 +58,13 @@ def describe_data(config: TrainConfig, dataset: Dataset) -> list[str]:
 
 def describe_device(request: str, device: Device) -> str:
     """Return a line on where it computes, and why if the choice was ours."""
-    if request == "auto" and device.kind == "cpu":
-        return f"device: cpu ({gpu_status().message})"
-    return f"device: {device}"
+    if device.kind == "cpu":
+        why = f" ({gpu_status().message})" if request == "auto" else ""
+        return f"device: cpu{why}"
+    details = device.details()
+    name = f"{details['name']}, {details['memory_bytes'] / 2**30:.1f} GiB"
+    why = "; auto takes a GPU that passes its self-test" if request == "auto" else ""
+    return f"device: {device} ({name}{why})"
 
 
 def describe_plan(config: TrainConfig, images: int, forecast: Forecast) -> list[str]:

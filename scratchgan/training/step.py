@@ -14,7 +14,7 @@ from scratchgan.backend import Array
 from scratchgan.errors import NonFiniteError
 from scratchgan.functional.losses import (
     bce_with_logits,
-    real_probability,
+    mean_real_probability,
     softmax_cross_entropy,
 )
 from scratchgan.models.dcgan import Discriminator, Generator
@@ -124,7 +124,7 @@ def update_discriminator(
     Real and fake go through D one after the other, because batch normalisation must
     take the statistics of each alone (authors' code); their gradients add up.
     """
-    gan.discriminator.zero_grad()
+    gan.adam_d.zero_grad()
     losses, probabilities = [], []
     for images, target in ((batch.images, REAL), (fake, FAKE)):
         logits, ctx = gan.discriminator.forward(images, batch.labels)
@@ -132,7 +132,7 @@ def update_discriminator(
         _refuse_non_finite(loss, "D", check_finite)
         gan.discriminator.backward(dlogits, ctx, need_dx=False, keep_ctx=False)
         losses.append(loss)
-        probabilities.append(real_probability(logits).mean())
+        probabilities.append(mean_real_probability(logits))
     gan.adam_d.step()
     return losses[0] + losses[1], *probabilities
 
@@ -151,7 +151,7 @@ def update_generator(
     dfake = gan.discriminator.backward(
         dlogits, ctx, need_dparams=False, keep_ctx=False
     )  # (N, C, H, W)
-    gan.generator.zero_grad()
+    gan.adam_g.zero_grad()
     gan.generator.backward(dfake, fake_ctx, need_dx=False, keep_ctx=False)
     gan.adam_g.step()
     return loss

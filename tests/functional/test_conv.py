@@ -25,7 +25,7 @@ from scratchgan.functional.shapes import (
     conv_transpose_output_size,
 )
 
-IMPLEMENTATIONS = ["fast", "matmul", "reference"]
+IMPLEMENTATIONS = ["fast", "matmul", "strips", "reference"]
 pytestmark = pytest.mark.usefixtures("fast_everywhere")
 TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
 
@@ -481,7 +481,7 @@ X, WEIGHT, DY = (2, 3, 6, 6), (5, 3, 3, 3), (2, 5, 4, 4)
         (
             lambda a: conv2d(a(*X), a(*WEIGHT), (1, 1), NO_PADDING, impl="winograd"),
             ValueError,
-            "impl is 'winograd', expected one of fast, matmul, reference",
+            "impl is 'winograd', expected one of fast, matmul, strips, reference",
         ),
     ],
 )

@@ -40,7 +40,7 @@ def test_layer_agrees_with_torch(name):
 
 
 @pytest.mark.usefixtures("fast_everywhere")
-@pytest.mark.parametrize("impl", ["fast", "matmul", "reference"])
+@pytest.mark.parametrize("impl", ["fast", "matmul", "strips", "reference"])
 def test_convolutions_agree_with_torch_over_a_grid_of_geometry(impl):
     pytest.importorskip("torch")
     cases = list(convolutions())

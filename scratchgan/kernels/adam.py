@@ -1,0 +1,72 @@
+"""Adam's update of all parameters in one kernel: they are parts of one array."""
+
+import numpy as np
+
+from scratchgan.backend import Array, get_array_module
+from scratchgan.kernels.activation import inverse, memory_order
+from scratchgan.kernels.launch import launch_each
+
+
+class FlatArrays:
+    """Arrays on a GPU moved together into one, each a view of its part.
+
+    Parameters
+    ----------
+    arrays : dict of array
+        By name, dense.
+
+    Attributes
+    ----------
+    whole : array of shape (total,)
+        All elements.
+    views : dict of array
+        By name, of the old shapes and orders in memory.
+    """
+
+    def __init__(self, arrays: dict[str, Array]) -> None:
+        first = next(iter(arrays.values()))
+        xp = get_array_module(first)
+        total = sum(array.size for array in arrays.values())
+        self.whole = xp.empty(total, first.dtype)
+        self.views: dict[str, Array] = {}
+        start = 0
+        for name, array in arrays.items():
+            order = memory_order(array)
+            shape = tuple(array.shape[axis] for axis in order)
+            part = self.whole[start : start + array.size].reshape(shape)
+            view = part.transpose(inverse(order))
+            view[...] = array
+            self.views[name] = view
+            start += array.size
+
+    def are(self, arrays: dict[str, Array]) -> bool:
+        """Return whether these arrays are still the views."""
+        return all(array is self.views[name] for name, array in arrays.items())
+
+
+def rates_array(like: Array) -> Array:
+    """Return room on the device for the two numbers that change from step to step."""
+    return get_array_module(like).empty(2, like.dtype)
+
+
+def set_rates(rates: Array, step_size: float, root_correction: float) -> None:
+    """Send lr/(1 - β1ᵗ) and √(1 - β2ᵗ) to the device."""
+    rates.set(np.array([step_size, root_correction], rates.dtype))
+
+
+def adam(
+    theta: Array,
+    grad: Array,
+    m: Array,
+    v: Array,
+    rates: Array,
+    *,
+    betas: tuple[float, float],
+    eps: float,
+    l2: float,
+) -> None:
+    """Update all elements of flat arrays on a GPU; see `scratchgan.optim.Adam`."""
+    beta1, beta2 = betas
+    launch_each(
+        "adam", theta, theta.size, theta, grad, m, v, rates, beta1, beta2, eps, l2
+    )

@@ -1,0 +1,142 @@
+// Batch normalisation with an activation; see norm.py.
+//
+// Sums over rows have two stages without atomics, so that they come out the same every
+// time. In the first a block of 32 x 8 threads takes 32 channels and a part of the
+// rows: threads side by side read channels side by side, and eight rows are in flight.
+// In the second one thread a channel combines the parts.
+
+#define LANES 32
+#define ROWS 8
+
+// Adds `value` over the block's rows, valid for threadIdx.y == 0.
+__device__ inline real add_rows(real value, real (*shared)[LANES]) {
+  __syncthreads();  // the last use of `shared` is over
+  shared[threadIdx.y][threadIdx.x] = value;
+  __syncthreads();
+  real sum = 0;
+  if (threadIdx.y == 0)
+    for (int r = 0; r < ROWS; r++) sum += shared[r][threadIdx.x];
+  return sum;
+}
+
+// First stage: mean and sum of squared deviations of each part of the rows. Values are
+// taken relative to the part's first, so that a mean far from zero costs no digits.
+extern "C" __global__ void moments_of_parts(const real *a, real *means, real *squares,
+                                            int rows, int channels, int part_rows) {
+  __shared__ real shared[ROWS][LANES];
+  int c = blockIdx.x * LANES + threadIdx.x;
+  int first = blockIdx.y * part_rows, last = min(first + part_rows, rows);
+  real pivot = 0, sum = 0, square = 0;
+  if (c < channels) {
+    pivot = a[(long long)first * channels + c];
+    for (int row = first + threadIdx.y; row < last; row += ROWS) {
+      real d = a[(long long)row * channels + c] - pivot;
+      sum += d;
+      square += d * d;
+    }
+  }
+  sum = add_rows(sum, shared);
+  square = add_rows(square, shared);
+  if (threadIdx.y == 0 && c < channels) {
+    int count = last - first;
+    means[blockIdx.y * channels + c] = pivot + sum / count;
+    squares[blockIdx.y * channels + c] = square - sum * sum / count;
+  }
+}
+
+// Second stage: the moments of all rows (Chan, Golub and LeVeque 1983), the running
+// averages, and scale and shift with which y = f(scale * a + shift).
+extern "C" __global__ void fold_moments(const real *means, const real *squares,
+                                        const real *gamma, const real *beta,
+                                        real *running_mean, real *running_var,
+                                        real *mean_out, real *inv_std_out, real *scale,
+                                        real *shift, int rows, int part_rows, int parts,
+                                        real eps, real momentum, int channels) {
+  int c = element();
+  if (c >= channels) return;
+  real mean = 0;
+  for (int p = 0; p < parts; p++) {
+    int count = min(part_rows, rows - p * part_rows);
+    mean += means[p * channels + c] * (real(count) / rows);
+  }
+  real square = 0;
+  for (int p = 0; p < parts; p++) {
+    int count = min(part_rows, rows - p * part_rows);
+    real d = means[p * channels + c] - mean;
+    square += squares[p * channels + c] + count * d * d;
+  }
+  real var = square / rows;
+  running_mean[c] += momentum * (mean - running_mean[c]);
+  running_var[c] += momentum * (square / (rows - 1) - running_var[c]);
+  real inv_std = 1 / sqrt(var + eps);
+  mean_out[c] = mean;
+  inv_std_out[c] = inv_std;
+  scale[c] = gamma ? gamma[c] * inv_std : inv_std;
+  shift[c] = (beta ? beta[c] : real(0)) - mean * scale[c];
+}
+
+// y = f(scale * a + shift)
+extern "C" __global__ void normalise_activate(const real *a, const real *scale,
+                                              const real *shift, real *y, int channels,
+                                              int activation, real slope, int count) {
+  int i = element();
+  if (i >= count) return;
+  int c = i % channels;
+  y[i] = apply(activation, slope, scale[c] * a[i] + shift[c]);
+}
+
+// First stage of backward: g = dy * f'(y), and its sums over each part of the rows.
+extern "C" __global__ void sums_of_parts(const real *dy, const real *y, const real *a,
+                                         const real *mean, real *g, real *sums,
+                                         real *centred_sums, int rows, int channels,
+                                         int part_rows, int activation, real slope) {
+  __shared__ real shared[ROWS][LANES];
+  int c = blockIdx.x * LANES + threadIdx.x;
+  int first = blockIdx.y * part_rows, last = min(first + part_rows, rows);
+  real sum = 0, centred = 0;
+  if (c < channels)
+    for (int row = first + threadIdx.y; row < last; row += ROWS) {
+      long long i = (long long)row * channels + c;
+      real value = pull_back(activation, slope, dy[i], y[i]);
+      g[i] = value;
+      sum += value;
+      centred += value * (a[i] - mean[c]);
+    }
+  sum = add_rows(sum, shared);
+  centred = add_rows(centred, shared);
+  if (threadIdx.y == 0 && c < channels) {
+    sums[blockIdx.y * channels + c] = sum;
+    centred_sums[blockIdx.y * channels + c] = centred;
+  }
+}
+
+// Second stage: adds dgamma and dbeta to the gradients, where there are any, and finds
+// b and c with which da = scale * (g + b * a + c).
+extern "C" __global__ void fold_sums(const real *sums, const real *centred_sums,
+                                     const real *mean, const real *inv_std,
+                                     real *gamma_grad, real *beta_grad, real *b_out,
+                                     real *c_out, int rows, int parts, int channels) {
+  int c = element();
+  if (c >= channels) return;
+  real dbeta = 0, centred = 0;
+  for (int p = 0; p < parts; p++) {
+    dbeta += sums[p * channels + c];
+    centred += centred_sums[p * channels + c];
+  }
+  real dgamma = centred * inv_std[c];
+  if (gamma_grad) gamma_grad[c] += dgamma;
+  if (beta_grad) beta_grad[c] += dbeta;
+  real b = -inv_std[c] * dgamma / rows;
+  b_out[c] = b;
+  c_out[c] = -dbeta / rows - b * mean[c];
+}
+
+// da = scale * (g + b * a + c), in place of g
+extern "C" __global__ void norm_back(real *g, const real *a, const real *scale,
+                                     const real *b, const real *c, int channels,
+                                     int count) {
+  int i = element();
+  if (i >= count) return;
+  int k = i % channels;
+  g[i] = scale[k] * (g[i] + b[k] * a[i] + c[k]);
+}

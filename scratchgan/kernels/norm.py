@@ -1,0 +1,148 @@
+"""Batch normalisation with an activation in three kernels forward and three back.
+
+For arrays on a GPU what `scratchgan.functional.norm_passes` is for NumPy's, with the
+same formulas; those are the definition that the kernels are tested against.
+"""
+
+from typing import NamedTuple
+
+from scratchgan.backend import Array, get_array_module
+from scratchgan.kernels.activation import (
+    ActivationCode,
+    empty_dense_like,
+    in_order_of,
+    memory_order,
+    packed_copy,
+)
+from scratchgan.kernels.launch import launch, launch_each
+
+LANES, ROWS = 32, 8
+"""Channels and rows that a block of threads has in flight; as in norm.cu."""
+BLOCKS = 512
+"""Enough to keep a large GPU busy, few enough to be combined quickly."""
+FEWEST_ROWS = 64
+"""In a part."""
+
+
+class Statistics(NamedTuple):
+    """What a batch was normalised with, arrays of shape (C,)."""
+
+    mean: Array
+    inv_std: Array
+    scale: Array
+    shift: Array
+
+
+def channels_last(x: Array) -> Array:
+    """Return x, (N, C, H, W) or (N, F), dense and with channels last in memory."""
+    order = memory_order(x)
+    dense = x.transpose(order).flags.c_contiguous
+    if x.ndim == 2:
+        return packed_copy(x)
+    if dense and (order[-1] == 1 or x.strides[1] == x.itemsize):
+        return x
+    return packed_copy(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+
+
+def batch_statistics(
+    a: Array,
+    gamma: Array | None,
+    beta: Array | None,
+    running_mean: Array,
+    running_var: Array,
+    *,
+    eps: float,
+    momentum: float,
+) -> Statistics:
+    """Return mean and 1/√(variance + eps) of each channel, and scale and shift.
+
+    y = scale·a + shift is the normalised batch. The running averages follow.
+
+    Parameters
+    ----------
+    a : array of shape (N, C, H, W) or (N, F)
+        On a GPU, from `channels_last`.
+    gamma, beta : array of shape (C,) or None
+    running_mean, running_var : array of shape (C,)
+        Changed in place.
+    eps, momentum : float
+        As in `scratchgan.nn.batch_norm`.
+    """
+    xp = get_array_module(a)
+    C, rows = a.shape[1], a.size // a.shape[1]
+    part_rows, parts = _parts(rows, C)
+    means, squares = xp.empty((2, parts, C), a.dtype)
+    launch(
+        "moments_of_parts", a, (-(-C // LANES), parts), (LANES, ROWS),
+        a, means, squares, rows, C, part_rows,
+    )  # fmt: skip
+    mean, inv_std, scale, shift = xp.empty((4, C), a.dtype)
+    launch_each(
+        "fold_moments", a, C,
+        means, squares, gamma, beta, running_mean, running_var,
+        mean, inv_std, scale, shift, rows, part_rows, parts, eps, momentum,
+    )  # fmt: skip
+    return Statistics(mean, inv_std, scale, shift)
+
+
+def normalise_activate(
+    a: Array, scale: Array, shift: Array, code: ActivationCode
+) -> Array:
+    """Return y = f(scale·a + shift), of a's shape and order in memory."""
+    y = empty_dense_like(a)
+    launch_each(
+        "normalise_activate", a, a.size,
+        a, scale, shift, y, a.shape[1], code.number, code.slope,
+    )  # fmt: skip
+    return y
+
+
+def norm_activation_back(
+    dy: Array,
+    y: Array,
+    a: Array,
+    statistics: Statistics,
+    gamma_grad: Array | None,
+    beta_grad: Array | None,
+    code: ActivationCode,
+) -> Array:
+    """Return da, the gradient with respect to a, and add those of gamma and beta.
+
+    Parameters
+    ----------
+    dy, y, a : array of shape (N, C, H, W) or (N, F)
+        On a GPU; y and a from forward.
+    statistics : Statistics
+        Of the batch.
+    gamma_grad, beta_grad : array of shape (C,) or None
+        Added to; None leaves them out.
+    code : ActivationCode
+        Between the normalised values and y.
+    """
+    xp = get_array_module(a)
+    C, rows = a.shape[1], a.size // a.shape[1]
+    part_rows, parts = _parts(rows, C)
+    dy = in_order_of(a, dy)
+    g = empty_dense_like(a)
+    sums, centred = xp.empty((2, parts, C), a.dtype)
+    launch(
+        "sums_of_parts", a, (-(-C // LANES), parts), (LANES, ROWS),
+        dy, y, a, statistics.mean, g, sums, centred, rows, C, part_rows,
+        code.number, code.slope,
+    )  # fmt: skip
+    b, c = xp.empty((2, C), a.dtype)
+    launch_each(
+        "fold_sums", a, C,
+        sums, centred, statistics.mean, statistics.inv_std, gamma_grad, beta_grad, b, c,
+        rows, parts,
+    )  # fmt: skip
+    launch_each("norm_back", a, a.size, g, a, statistics.scale, b, c, C)
+    return g
+
+
+def _parts(rows: int, channels: int) -> tuple[int, int]:
+    """Return (rows in a part, number of parts)."""
+    across = -(-channels // LANES)
+    parts = max(1, min(BLOCKS // across, -(-rows // FEWEST_ROWS)))
+    part_rows = -(-rows // parts)
+    return part_rows, -(-rows // part_rows)

@@ -1,0 +1,100 @@
+"""Stacked matrix products that overwrite or add: one cuBLAS call each."""
+
+import numpy as np
+
+from scratchgan.backend import Array, get_array_module
+from scratchgan.kernels.launch import counts, has_kernels
+
+_tf32 = False
+
+# cuBLAS's numbers for the dtypes and for what products are computed in.
+_CUDA_TYPE = {"f": 0, "d": 1}
+_COMPUTE_32F, _COMPUTE_64F, _COMPUTE_32F_FAST_TF32 = 68, 70, 77
+_DEFAULT_ALGORITHM = -1
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Let float32 products round their factors to 10 bits from now on, or not.
+
+    NVIDIA GPUs from Ampere on have far faster units for that.
+    """
+    global _tf32
+    _tf32 = allowed
+
+
+def multiply(a: Array, b: Array, out: Array, *, add: bool = False) -> None:
+    """Set ``out`` to a·b, or add a·b to it.
+
+    Rows of ``a`` and ``b`` may lie apart in memory, and each may be a transpose.
+
+    Parameters
+    ----------
+    a : array of shape (M, K)
+    b : array of shape (K, N)
+    out : array of shape (M, N)
+        Rows contiguous.
+    add : bool, default=False
+        Whether to add.
+
+    Raises
+    ------
+    ValueError
+        If an array has neither contiguous rows nor contiguous columns.
+    """
+    if not has_kernels(out):
+        if add:
+            out += a @ b
+        else:
+            get_array_module(out).matmul(a, b, out=out)
+        return
+    cupy = get_array_module(out)
+    cublas = cupy.cuda.cublas
+    (M, K), N = a.shape, b.shape[1]
+    # cuBLAS counts along columns first: to it every array here is its own transpose,
+    # and so it is asked for outᵀ = bᵀ·aᵀ.
+    b_transposed, ldb = _layout(b)
+    a_transposed, lda = _layout(a)
+    kind = _CUDA_TYPE[out.dtype.char]
+    one = np.ones(1, out.dtype)
+    beta = one if add else np.zeros(1, out.dtype)
+    compute = _COMPUTE_64F
+    if out.dtype.char == "f":
+        compute = _COMPUTE_32F_FAST_TF32 if _tf32 else _COMPUTE_32F
+    cublas.gemmEx(
+        cupy.cuda.get_cublas_handle(),
+        b_transposed, a_transposed, N, M, K,
+        one.ctypes.data, b.data.ptr, kind, ldb, a.data.ptr, kind, lda,
+        beta.ctypes.data, out.data.ptr, kind, _row_step(out),
+        compute, _DEFAULT_ALGORITHM,
+    )  # fmt: skip
+    counts["product"] += 1
+
+
+def _layout(x: Array) -> tuple[int, int]:
+    """Return (whether x is stored transposed, elements from one stored row on)."""
+    rows, columns = x.shape
+    step_rows, step_columns = (stride // x.itemsize for stride in x.strides)
+    if columns == 1 or step_columns == 1:
+        return 0, max(columns, step_rows if rows > 1 else 1)
+    if rows == 1 or step_rows == 1:
+        return 1, max(rows, step_columns)
+    raise ValueError(
+        f"a matrix of shape {x.shape} with strides {x.strides}: neither its rows nor "
+        "its columns are contiguous; copy it first"
+    )
+
+
+def _row_step(out: Array) -> int:
+    transposed, step = _layout(out)
+    if transposed and out.shape[0] > 1:
+        raise ValueError(f"out of shape {out.shape} must have contiguous rows")
+    return max(step, out.shape[1])
+
+
+def product(a: Array, b: Array) -> Array:
+    """Return a·b as a new array, of shape (M, N)."""
+    if not has_kernels(a):
+        return a @ b
+    out = get_array_module(a).empty((a.shape[0], b.shape[1]), a.dtype)
+    multiply(a, b, out)
+    return out

@@ -1,0 +1,48 @@
+// Images as strips, for convolution, and back; see strips.py.
+//
+// Strips have the shape (I, J, N, P, K, C), C last in memory: strip i and window j hold,
+// for every image, P rows and K columns of pixels from row i*stride_h - top and column
+// j*stride_w - left on. A block works on one (i, j).
+
+// Zero outside the image. Strides of x are in elements, in the order n, c, h, w.
+extern "C" __global__ void to_strips(const real *x, real *strips, int J, int N, int P,
+                                     int K, int C, int H, int W, int stride_h,
+                                     int stride_w, int top, int left, int xn, int xc,
+                                     int xh, int xw, int parts) {
+  int place = blockIdx.x / parts, part = blockIdx.x % parts;
+  int h0 = place / J * stride_h - top, w0 = place % J * stride_w - left;
+  int size = N * P * K * C;
+  real *out = strips + (long long)place * size;
+  for (int e = part * blockDim.x + threadIdx.x; e < size; e += parts * blockDim.x) {
+    int c = e % C, rest = e / C;
+    int w = w0 + rest % K;
+    rest /= K;
+    int h = h0 + rest % P, n = rest / P;
+    bool inside = 0 <= h && h < H && 0 <= w && w < W;
+    out[e] = inside ? x[(long long)n * xn + c * xc + h * xh + w * xw] : real(0);
+  }
+}
+
+// The transpose: every pixel is the sum of its copies in the strips. Writes images of
+// memory order (H, W, N, C). I strips cover all rows that count.
+extern "C" __global__ void from_strips(const real *strips, real *x, int I, int J, int N,
+                                       int P, int K, int C, int W, int stride_h,
+                                       int stride_w, int top, int left, int parts) {
+  int pixel = blockIdx.x / parts, part = blockIdx.x % parts;
+  int h = pixel / W + top, w = pixel % W + left;
+  // Strips i with i*stride <= h < i*stride + P, and windows likewise.
+  int i_last = min(h / stride_h, I - 1), j_last = min(w / stride_w, J - 1);
+  int size = N * C;
+  real *out = x + (long long)pixel * size;
+  for (int e = part * blockDim.x + threadIdx.x; e < size; e += parts * blockDim.x) {
+    int c = e % C, n = e / C;
+    real sum = 0;
+    for (int i = i_last; i >= 0 && h - i * stride_h < P; i--)
+      for (int j = j_last; j >= 0 && w - j * stride_w < K; j--) {
+        long long place = ((long long)i * J + j) * N + n;
+        int p = h - i * stride_h, k = w - j * stride_w;
+        sum += strips[((place * P + p) * K + k) * C + c];
+      }
+    out[e] = sum;
+  }
+}
