@@ -5,8 +5,10 @@ Layers never ask for a device. They write operators and methods (``x @ w``,
 needed they take the module from the array: ``xp = get_array_module(x)``.
 """
 
+import contextlib
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +80,15 @@ class Device:
             in_order = cupy.asarray(array.transpose(order))
         return in_order.transpose([order.index(axis) for axis in range(array.ndim)])
 
+    def stream(self) -> contextlib.AbstractContextManager:
+        """Return a context whose work is queued on a stream of its own, on a GPU."""
+        if self.kind == "cpu":
+            return contextlib.nullcontext()
+        import cupy
+
+        with cupy.cuda.Device(self.index):
+            return cupy.cuda.Stream()
+
     def limit_memory(self, limit: str) -> None:
         """Keep what arrays take on a GPU below a limit.
 
@@ -108,6 +119,17 @@ class Device:
             else:
                 pool.set_limit(size=int(number * 2 ** (20 if unit == "MiB" else 30)))
 
+    def available_memory(self) -> int:
+        """Return the bytes that arrays of this process can take in all on a GPU."""
+        import cupy
+
+        with cupy.cuda.Device(self.index):
+            pool = cupy.get_default_memory_pool()
+            pool.free_all_blocks()
+            free, _ = cupy.cuda.runtime.memGetInfo()
+            available = free + pool.total_bytes()
+            return min(available, pool.get_limit() or available)
+
     def details(self) -> dict[str, Any]:
         """Return what a GPU says of itself: name, memory, driver, CUDA; {} for a CPU.
 
@@ -133,6 +155,116 @@ class Device:
 
 
 CPU = Device("cpu")
+
+
+def measured_memory(device: Device, function: Callable[[], None]) -> int:
+    """Return the bytes of a GPU's memory that a function's arrays take at most."""
+    import cupy
+
+    pool = cupy.cuda.MemoryPool()
+    with cupy.cuda.Device(device.index), cupy.cuda.using_allocator(pool.malloc):
+        function()
+    return pool.total_bytes()
+
+
+class Upload:
+    """A buffer through which arrays reach a GPU while it computes.
+
+    The array is copied into page-locked memory, which the GPU reads by itself, on a
+    stream beside that of the computation. Both buffers are used again: the copy waits
+    until the GPU no longer reads the old contents, and the host until they have left.
+
+    Parameters
+    ----------
+    device : Device
+        A GPU.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._stream: Any = None
+        self._host: np.ndarray | None = None
+        self._there: Array | None = None
+        self._view: Array | None = None
+        self._arrived: Any = None
+        self._released: Any = None
+
+    def start(self, array: np.ndarray) -> None:
+        """Begin to copy an array; it may be changed as soon as this returns."""
+        import cupy
+        import cupyx
+
+        order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+        in_order = array.transpose(order)
+        with cupy.cuda.Device(self._device.index):
+            if self._host is None or self._host.size < array.size:
+                self._host = cupyx.empty_pinned((array.size,), array.dtype)
+                self._there = cupy.empty((array.size,), array.dtype)
+                self._stream = cupy.cuda.Stream(non_blocking=True)
+                self._arrived = self._released = None
+                # The memory may still be in use by work queued before it was freed.
+                self.release()
+            if self._arrived is not None and not self._arrived.done:
+                self._arrived.synchronize()
+            host = self._host[: array.size].reshape(in_order.shape)
+            there = self._there[: array.size].reshape(in_order.shape)
+            np.copyto(host, in_order)
+            self._stream.wait_event(self._released)
+            there.set(host, stream=self._stream)
+            self._arrived = self._stream.record()
+        self._view = there.transpose([order.index(a) for a in range(array.ndim)])
+
+    def finish(self) -> Array:
+        """Return the array on the GPU, for work queued from now on."""
+        import cupy
+
+        cupy.cuda.get_current_stream().wait_event(self._arrived)
+        return self._view
+
+    def release(self) -> None:
+        """Let the next copy begin once the work queued so far is done."""
+        import cupy
+
+        self._released = cupy.cuda.get_current_stream().record()
+
+
+class RecordedWork:
+    """Work on a GPU recorded as a CUDA graph, which one launch repeats.
+
+    Everything the function asks for has to be known to the GPU already: kernels
+    compiled, libraries set up. It must not wait for the GPU. Nothing is computed while
+    it is recorded. What it allocates stays allocated, for its repetitions only.
+
+    Parameters
+    ----------
+    function : callable
+        Called once, on the current stream, which must not be the default one.
+
+    Attributes
+    ----------
+    result : object
+        What the function returned: arrays that each repetition fills.
+    """
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        import cupy
+
+        self._stream = cupy.cuda.get_current_stream()
+        self._memory = cupy.cuda.MemoryPool()
+        with cupy.cuda.using_allocator(self._memory.malloc):
+            self._stream.begin_capture()
+            try:
+                self.result = function()
+            except BaseException:
+                # A stream left recording could not even be waited for.
+                with contextlib.suppress(cupy.cuda.runtime.CUDARuntimeError):
+                    self._stream.end_capture()
+                raise
+            self._graph = self._stream.end_capture()
+
+    def repeat(self) -> None:
+        """Queue the work again."""
+        self._graph.launch(self._stream)
 
 
 @dataclass(frozen=True)

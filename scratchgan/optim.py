@@ -95,6 +95,7 @@ class Adam:
         self.m = {name: p.data * 0 for name, p in parameters.items()}
         self.v = {name: p.data * 0 for name, p in parameters.items()}
         self._flat: _Flat | None = None
+        self._begun = False
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
@@ -106,20 +107,23 @@ class Adam:
 
     def step(self) -> None:
         """Update every parameter from its gradient; gradients are left as they are."""
-        self.begin_step()
-        self.update()
+        if not self._begun:
+            self.begin_step()
+        self._update()
+        self._begun = False
 
     def begin_step(self) -> None:
         """Count a step, and on a GPU send there what changes from step to step.
 
-        Apart from `update`, so that a recorded graph can repeat that.
+        `step` does it itself unless it was done before. Whoever repeats a recorded
+        `step` has to, since only what the GPU did is repeated.
         """
         self.steps += 1
+        self._begun = True
         if self._on_gpu():
             kernels.set_rates(self._flattened().rates, *self._rates())
 
-    def update(self) -> None:
-        """Update every parameter for the step that was begun."""
+    def _update(self) -> None:
         if self._on_gpu():
             flat = self._flattened()
             kernels.adam(

@@ -31,6 +31,7 @@ _PRESET_HELP = "; ".join(f"{name}: {p.description}" for name, p in PRESETS.items
 NETWORK_SETTINGS = ("latent_dim", "latent", "kernel_size", "conv_impl")
 CHANGEABLE_ON_RESUME = (
     *("steps", "epochs", "max_minutes", "device", "dataset"),
+    *("tf32", "cuda_graph", "gpu_memory"),
     *("log_every", "sample_every", "checkpoint_every", "keep_last", "keep_every"),
 )
 
@@ -40,6 +41,9 @@ OPTIONS = (
     # What and where.
     click.option("--dataset", metavar="NAME|PATH", help="Prepared dataset; the built-in 'faces' is drawn on first use.  [default: the preset's]"),
     click.option("--device", metavar="auto|cpu|gpu|gpu:N", help="Where to compute; auto takes a GPU that works and the CPU otherwise.  [default: auto]"),
+    click.option("--tf32/--no-tf32", default=None, help="Let a GPU round the factors of its products to 10 bits: much faster from Ampere on."),
+    click.option("--cuda-graph/--no-cuda-graph", default=None, help="On a GPU, record the step once and repeat it in one launch."),
+    click.option("--gpu-memory", metavar="SIZE|PERCENT", help="Take no more of a GPU's memory than 6GiB or 75%, say."),
     click.option("--preset", type=click.Choice(list(PRESETS)), help=f"{_PRESET_HELP}.  [default: {DEFAULT_PRESET}]"),
     click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True, help="Folder that holds the run folders."),
     data_dir_option,
@@ -143,6 +147,7 @@ def _start(config: TrainConfig, out: Path, data_dir: str | None, dry_run: bool) 
     from scratchgan.training.state import new_state
 
     device = resolve_device(config.device)
+    launch.prepare_device(config, device)
     path = _find_or_draw(config.dataset, data_dir, may_draw=not dry_run)
     if path is None:
         _print_dry_run(config, [], forecast(config, device).step_seconds)
@@ -172,7 +177,7 @@ def _resume(
     from scratchgan.backend import resolve_device
     from scratchgan.datasets.catalogue import find_dataset
     from scratchgan.datasets.schema import open_dataset
-    from scratchgan.training.launch import check_same_data
+    from scratchgan.training.launch import check_same_data, prepare_device
     from scratchgan.training.run_folder import find_checkpoint, run_of_checkpoint
     from scratchgan.training.state import load_state, read_config
 
@@ -187,6 +192,7 @@ def _resume(
     device = resolve_device(given.get("device") or read_config(checkpoint).device)
     state = load_state(checkpoint, device)
     state.config = _configure(state.config, {"max_minutes": None, **given})
+    prepare_device(state.config, device)
     path = find_dataset(state.config.dataset, data_dir)
     state.config = _from_any_folder(state.config, path)
     with open_dataset(path) as dataset:

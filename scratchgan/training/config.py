@@ -48,6 +48,12 @@ class TrainConfig:
         Of weights, z and the order of images.
     device : str
         As requested, ``auto``, ``cpu`` or ``gpu:N``.
+    tf32 : bool
+        Let a GPU round the factors of its products to 10 bits.
+    cuda_graph : bool
+        Record the step once and repeat it in one launch, on a GPU.
+    gpu_memory : str or None
+        Limit of GPU memory, such as ``75%`` or ``6GiB``.
     grid_rows, grid_columns : int
         Of the sample pictures; tile i is the image of seed i.
     log_every, sample_every, checkpoint_every : int
@@ -78,6 +84,9 @@ class TrainConfig:
     decay_epochs: int = 0
     seed: int = 0
     device: str = "auto"
+    tf32: bool = False
+    cuda_graph: bool = False
+    gpu_memory: str | None = None
     grid_rows: int = 8
     grid_columns: int = 8
     log_every: int = 10

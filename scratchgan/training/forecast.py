@@ -92,12 +92,18 @@ def measure_step_seconds(config: TrainConfig, device: Device) -> float:
 
 
 def _timed_step(state: TrainingState, device: Device, size: int) -> float:
+    start = time.perf_counter()
+    make_random_step(state, device, size)
+    return time.perf_counter() - start
+
+
+def make_random_step(state: TrainingState, device: Device, size: int) -> None:
+    """Make a step on ``size`` random images, and wait until it is done."""
     config, network = state.config, state.config.network
     rng = np.random.default_rng(0)
     images = rng.uniform(-1, 1, (size, *network.image_shape)).astype(np.float32)
     labels = np.eye(max(1, network.classes), dtype=np.float32)[np.zeros(size, int)]
     batch = Batch(device.put(images), device.put(labels) if network.classes else None)
-    start = time.perf_counter()
     losses = train_step(
         state.gan,
         [batch] * config.batches_a_step,
@@ -106,4 +112,3 @@ def _timed_step(state: TrainingState, device: Device, size: int) -> float:
         check_finite=False,
     )
     float(losses.loss_g)  # a GPU has finished only when a number comes back
-    return time.perf_counter() - start

@@ -6,6 +6,7 @@ from scratchgan.backend import Device, gpu_status
 from scratchgan.datasets.loader import check_rows, check_size
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import DatasetError
+from scratchgan.kernels.products import allow_tf32
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.training.config import TrainConfig, batches_an_epoch
 from scratchgan.training.forecast import Forecast
@@ -54,6 +55,20 @@ def describe_data(config: TrainConfig, dataset: Dataset) -> list[str]:
             f"data: averaged down to {config.network.height}x{config.network.width}"
         )
     return lines
+
+
+def prepare_device(config: TrainConfig, device: Device) -> None:
+    """Set what the settings say about a GPU; on the CPU they have no effect.
+
+    Raises
+    ------
+    DeviceError
+        If the limit of memory cannot be read.
+    """
+    if device.kind == "gpu":
+        allow_tf32(config.tf32)
+        if config.gpu_memory:
+            device.limit_memory(config.gpu_memory)
 
 
 def describe_device(request: str, device: Device) -> str:

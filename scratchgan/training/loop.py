@@ -10,27 +10,29 @@ import numpy as np
 from tqdm import tqdm
 
 from scratchgan.backend import Array, Device
-from scratchgan.datasets.loader import BatchLoader, LoadedBatch, reduce_images
+from scratchgan.datasets.loader import BatchLoader, reduce_images
 from scratchgan.datasets.schema import Dataset
-from scratchgan.errors import NonFiniteError, OutputError
+from scratchgan.errors import DeviceError, NonFiniteError, OutputError
 from scratchgan.files import make_folder
-from scratchgan.functional.labels import one_hot
 from scratchgan.functional.parallel import one_blas_thread
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.latent import draw_latent
 from scratchgan.optim import decayed_lr
 from scratchgan.training.checkpoint import refuse_non_finite, save_checkpoint
 from scratchgan.training.config import batches_an_epoch, config_to_dict
+from scratchgan.training.device_memory import fitting_batch_size
 from scratchgan.training.diagnose import first_non_finite
+from scratchgan.training.feed import Feed
 from scratchgan.training.preview import (
     generate_images,
     image_grid,
     labels_for_grid,
     save_png,
 )
+from scratchgan.training.recorded_step import RecordedStep
 from scratchgan.training.run_folder import RunFolder, append_log, trim_log
 from scratchgan.training.state import HISTORY, TrainingState, state_arrays, state_meta
-from scratchgan.training.step import Batch, StepLosses, train_step
+from scratchgan.training.step import Batch, StepLosses, refuse_loss, train_step
 from scratchgan.training.stop import StopRequest
 
 FIGURE_EPOCHS = (1, 5)
@@ -91,7 +93,36 @@ def train(
         If a loss is not finite; names the layer and the last good checkpoint.
     DatasetError, OutputError
         If data or disk do not allow to go on.
+    DeviceError
+        If a GPU's memory runs out; names a batch size that fits.
     """
+    try:
+        return _train(state, dataset, run, device, show_progress)
+    except MemoryError:
+        if device.kind == "cpu":
+            raise
+        # What fits is measured below, when the failed step's arrays are gone.
+    raise DeviceError(
+        f"training stopped at step {state.step:,}: a batch of "
+        f"{state.config.batch_size} images does not fit into the memory of {device}; "
+        f"{_advice(state, device)}; {_last_checkpoint(run)}"
+    )
+
+
+def _advice(state: TrainingState, device: Device) -> str:
+    fitting = fitting_batch_size(state.config, device)
+    if fitting < 2:
+        return "not even two images fit: use a smaller network, or --device cpu"
+    return f"--batch-size {fitting} fits"
+
+
+def _train(
+    state: TrainingState,
+    dataset: Dataset,
+    run: RunFolder,
+    device: Device,
+    show_progress: bool,
+) -> TrainResult:
     reuse_freed_memory()
     config = state.config
     rows = dataset.rows_of_split(config.split)
@@ -114,6 +145,7 @@ def train(
         run.locked(),
         one_blas_thread(),  # the cores belong to the workers of `run_chunks`
         np.errstate(all="ignore"),  # losses are checked, and said in plain words
+        device.stream(),
         StopRequest(config.max_minutes) as stop,
         loader,
         tqdm(
@@ -126,11 +158,11 @@ def train(
         ) as bar,
     ):
         try:
-            session.begin()
+            session.begin(loader)
             if state.step == 0:
                 session.save_real_images(dataset, rows)
             while state.step < total and not stop.due:
-                session.step(loader)
+                session.step(read_ahead=state.step + 1 < total)
                 record = session.write_what_is_due()
                 if record:
                     bar.set_postfix_str(
@@ -165,14 +197,30 @@ class _Session:
         self.device = device
         self.epoch_batches = epoch_batches
         self.losses: StepLosses | None = None
+        self.feed: Feed | None = None
+        self.recorded: RecordedStep | None = None
+        if state.config.cuda_graph and device.kind == "gpu":
+            self.recorded = RecordedStep(
+                state.gan,
+                device,
+                self._draw_host_z,
+                state.config.update_order,
+                state.config.batch_size,
+            )
         self.epoch_before = state.epoch  # of the step that was made last
         self.written: set[tuple[str, int]] = set()  # (what, step) of this stretch
         self._since = time.perf_counter()  # start, steps and waiting since the last log
         self._steps = 0
-        self._waited = 0.0
+        self._waited = 0.0  # of the feed's waiting, what has been logged
 
-    def begin(self) -> None:
+    def begin(self, loader: BatchLoader) -> None:
         """Bring the folder to where the run is: nothing half-written, nothing later."""
+        self.feed = Feed(
+            loader,
+            self.device,
+            self.config.network.classes,
+            self.config.batches_a_step,
+        )
         make_folder(self.run.samples)
         make_folder(self.run.checkpoints)
         self.run.remove_leftovers()
@@ -180,27 +228,19 @@ class _Session:
         self.run.set_aside_later_checkpoints(self.state.step)
         trim_log(self.run, self.state.step)
 
-    def step(self, loader: BatchLoader) -> None:
+    def step(self, *, read_ahead: bool) -> None:
         """Make one step and move on by its batches."""
         state, config = self.state, self.config
         self.epoch_before = state.epoch
         lr = decayed_lr(config.lr, state.epoch, config.decay_start, config.decay_epochs)
         state.gan.adam_g.lr = state.gan.adam_d.lr = lr
 
-        start = time.perf_counter()
-        loaded = [next(loader) for _ in range(config.batches_a_step)]
-        self._waited += time.perf_counter() - start
-        batches = [self._to_device(batch) for batch in loaded]
+        fed = self.feed.take()
+        batches = [one.batch for one in fed]
         # Asking a GPU for a number makes it finish its queue: only when logging.
         check = self.device.kind == "cpu" or (state.step + 1) % config.log_every == 0
         try:
-            self.losses = train_step(
-                state.gan,
-                batches,
-                self._draw_z,
-                config.update_order,
-                check_finite=check,
-            )
+            self.losses = self._make_step(batches, check)
         except NonFiniteError as error:
             culprit = first_non_finite(
                 state.gan, batches[0], self._draw_z(len(batches[0].images))
@@ -211,7 +251,9 @@ class _Session:
 
         state.step += 1
         self._steps += 1
-        last = loaded[-1]
+        if read_ahead:
+            self.feed.read_ahead()
+        last = fed[-1].loaded
         state.epoch, state.batch = last.epoch, last.index + 1
         if state.batch == self.epoch_batches:
             state.epoch, state.batch = last.epoch + 1, 0
@@ -251,9 +293,11 @@ class _Session:
         record |= {
             "seconds_per_step": round(seconds, 5),
             "images_per_second": round(images / seconds, 1),
-            "data_wait": round(self._waited / (now - self._since), 4),
+            "data_wait": round(
+                (self.feed.waited - self._waited) / (now - self._since), 4
+            ),
         }
-        self._since, self._steps, self._waited = now, 0, 0.0
+        self._since, self._steps, self._waited = now, 0, self.feed.waited
         append_log(self.run, record)
         self.written.add(("log", state.step))
         return record
@@ -301,14 +345,25 @@ class _Session:
         if ("samples", step) not in self.written:
             self.save_samples(f"{step:06d}")
 
-    def _to_device(self, batch: LoadedBatch) -> Batch:
-        labels = None
-        if self.config.network.classes:
-            labels = self.device.put(one_hot(batch.labels, self.config.network.classes))
-        return Batch(self.device.put(batch.images), labels)
+    def _make_step(self, batches: list[Batch], check_finite: bool) -> StepLosses:
+        if self.recorded is None:
+            return train_step(
+                self.state.gan,
+                batches,
+                self._draw_z,
+                self.config.update_order,
+                check_finite=check_finite,
+            )
+        losses = self.recorded(batches)
+        refuse_loss(losses.loss_d, "D", check_finite)
+        refuse_loss(losses.loss_g, "G", check_finite)
+        return losses
 
     def _draw_z(self, count: int) -> Array:
-        return self.device.put(draw_latent(self.config.network, count, self.state.rng))
+        return self.device.put(self._draw_host_z(count))
+
+    def _draw_host_z(self, count: int) -> np.ndarray:
+        return draw_latent(self.config.network, count, self.state.rng)
 
 
 def _last_checkpoint(run: RunFolder) -> str:

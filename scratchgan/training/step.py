@@ -129,7 +129,7 @@ def update_discriminator(
     for images, target in ((batch.images, REAL), (fake, FAKE)):
         logits, ctx = gan.discriminator.forward(images, batch.labels)
         loss, dlogits = gan_loss(logits, target)
-        _refuse_non_finite(loss, "D", check_finite)
+        refuse_loss(loss, "D", check_finite)
         gan.discriminator.backward(dlogits, ctx, need_dx=False, keep_ctx=False)
         losses.append(loss)
         probabilities.append(mean_real_probability(logits))
@@ -147,7 +147,7 @@ def update_generator(
     """
     logits, ctx = gan.discriminator.forward(fake, labels)
     loss, dlogits = gan_loss(logits, REAL)
-    _refuse_non_finite(loss, "G", check_finite)
+    refuse_loss(loss, "G", check_finite)
     dfake = gan.discriminator.backward(
         dlogits, ctx, need_dparams=False, keep_ctx=False
     )  # (N, C, H, W)
@@ -164,6 +164,7 @@ def gan_loss(logits: Array, target: int) -> tuple[Array, Array]:
     return softmax_cross_entropy(logits, target)
 
 
-def _refuse_non_finite(loss: Array, network: str, check: bool) -> None:
+def refuse_loss(loss: Array, network: str, check: bool) -> None:
+    """Raise NonFiniteError if ``check`` and the loss is not finite."""
     if check and not abs(float(loss)) < float("inf"):
         raise NonFiniteError(f"the loss of {network} is {float(loss)}")

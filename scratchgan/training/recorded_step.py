@@ -1,0 +1,97 @@
+"""A training step recorded once as a CUDA graph, then repeated in one launch."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from scratchgan.backend import Array, Device, RecordedWork
+from scratchgan.training.step import Batch, Gan, StepLosses, train_step
+
+WARM_UP_STEPS = 2
+"""Made one launch at a time first: they compile kernels and give memory to cuBLAS."""
+
+
+class RecordedStep:
+    """Makes training steps on a GPU with hardly any work for the processor.
+
+    A graph repeats what was recorded, with the same arrays: so the batch and z are
+    copied into arrays of its own, and Adam's rates, which change from step to step, lie
+    on the device (`Adam.begin_step`). A batch of another size, as at the end of an
+    epoch, is computed as usual.
+
+    Parameters
+    ----------
+    gan : Gan
+        Networks and optimisers on a GPU.
+    device : Device
+        That GPU.
+    draw_z : callable
+        Takes a count and returns z on the host.
+    update_order : str
+        As in `train_step`.
+    batch_size : int
+        Images in the batches that are repeated.
+    """
+
+    def __init__(
+        self,
+        gan: Gan,
+        device: Device,
+        draw_z: Callable[[int], np.ndarray],
+        update_order: str,
+        batch_size: int,
+    ) -> None:
+        self._gan = gan
+        self._device = device
+        self._draw_z = draw_z
+        self._update_order = update_order
+        self._batch_size = batch_size
+        self._warm_up = WARM_UP_STEPS
+        self._work: RecordedWork | None = None
+        self._batches: list[Batch] = []  # that the graph reads
+        self._z: list[Array] = []
+
+    def __call__(self, batches: list[Batch]) -> StepLosses:
+        """Make one step, as `train_step` without looking at the losses."""
+        self._gan.adam_d.begin_step()
+        self._gan.adam_g.begin_step()
+        if any(len(batch.images) != self._batch_size for batch in batches):
+            return self._updates(batches, self._put_z)
+        if self._warm_up:
+            self._warm_up -= 1
+            self._z = []  # of the last of these steps, the arrays are kept
+            return self._updates(batches, self._put_and_keep_z)
+        if self._work is None:
+            self._record(batches)
+        for own, given in zip(self._batches, batches, strict=True):
+            own.images[...] = given.images
+            if own.labels is not None:
+                own.labels[...] = given.labels
+        for z in self._z:
+            z.set(self._draw_z(len(z)))
+        self._work.repeat()
+        return self._work.result
+
+    def _record(self, batches: list[Batch]) -> None:
+        self._batches = [
+            Batch(b.images.copy(), None if b.labels is None else b.labels.copy())
+            for b in batches
+        ]
+        z = iter(self._z)
+        self._work = RecordedWork(
+            lambda: self._updates(self._batches, lambda count: next(z))
+        )
+
+    def _updates(
+        self, batches: list[Batch], draw_z: Callable[[int], Array]
+    ) -> StepLosses:
+        return train_step(
+            self._gan, batches, draw_z, self._update_order, check_finite=False
+        )
+
+    def _put_z(self, count: int) -> Array:
+        return self._device.put(self._draw_z(count))
+
+    def _put_and_keep_z(self, count: int) -> Array:
+        self._z.append(self._put_z(count))
+        return self._z[-1]
