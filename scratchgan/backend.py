@@ -8,6 +8,7 @@ needed they take the module from the array: ``xp = get_array_module(x)``.
 import contextlib
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -34,9 +35,30 @@ def get_array_module(*arrays: Array) -> Any:
     return np if cupy is None else cupy.get_array_module(*arrays)
 
 
+transfers: Counter[str] = Counter()
+"""Copies ``to_device`` and ``to_host``, and their bytes, since the program started."""
+
+
 def to_host(array: Array) -> np.ndarray:
-    """Return the array as a NumPy array, copied from the GPU if it lives there."""
-    return array.get() if hasattr(array, "get") else np.asarray(array)
+    """Return the array as a NumPy array, copied from the GPU if it lives there.
+
+    That waits until the GPU has computed it.
+    """
+    if not hasattr(array, "get"):
+        return np.asarray(array)
+    _count_transfer("to_host", array.nbytes)
+    return array.get()
+
+
+def copy_to_device(array: Array, values: np.ndarray) -> None:
+    """Give an array on a GPU new values of its shape and dtype."""
+    _count_transfer("to_device", values.nbytes)
+    array.set(values)
+
+
+def _count_transfer(direction: str, size: int) -> None:
+    transfers[direction] += 1
+    transfers[f"{direction}_bytes"] += size
 
 
 @dataclass(frozen=True)
@@ -76,6 +98,8 @@ class Device:
         import cupy
 
         order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+        if isinstance(array, np.ndarray):
+            _count_transfer("to_device", array.nbytes)
         with cupy.cuda.Device(self.index):
             in_order = cupy.asarray(array.transpose(order))
         return in_order.transpose([order.index(axis) for axis in range(array.ndim)])
@@ -211,6 +235,7 @@ class Upload:
             np.copyto(host, in_order)
             self._stream.wait_event(self._released)
             there.set(host, stream=self._stream)
+            _count_transfer("to_device", array.nbytes)
             self._arrived = self._stream.record()
         self._view = there.transpose([order.index(a) for a in range(array.ndim)])
 

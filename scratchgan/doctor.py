@@ -12,9 +12,12 @@ import numpy as np
 import threadpoolctl
 
 from scratchgan import __version__
-from scratchgan.backend import CPU, Device, get_array_module, gpu_status
+from scratchgan.backend import CPU, Device, get_array_module, gpu_status, to_host
 from scratchgan.errors import DeviceError
+from scratchgan.functional.conv import DEFAULT_IMPL
+from scratchgan.gradcheck import check_layers
 from scratchgan.machine import usable_cores
+from scratchgan.nn import Tanh
 
 PRODUCT_SIZE = 1024
 LIBRARIES = ("numpy", "h5py", "pillow", "click", "tqdm", "threadpoolctl")
@@ -44,8 +47,48 @@ def examine(device: Device, data_dir: Path) -> dict[str, Any]:
         "gpu_case": status.case,
     }
     if device.kind == "gpu":
+        found["gpu_details"] = device.details()
         found["gpu_gflops"] = round(product_gflops(device), 1)
+        found["gpu_kernel_error"] = kernel_error(device)
+        found["gpu_gradients"] = gradients_on(device)
     return found
+
+
+def kernel_error(device: Device) -> float:
+    """Return how far a kernel's results on a GPU are from NumPy's, at most.
+
+    Raises
+    ------
+    DeviceError
+        If it is more than rounding.
+    """
+    x = np.linspace(-3, 3, 10_001, dtype=np.float32)
+    y, _ = Tanh().forward(device.put(x))
+    error = float(np.abs(to_host(y) - np.tanh(x)).max())
+    if not error <= 1e-6:
+        raise DeviceError(f"a kernel is wrong on {device}, by {error:.1e}")
+    return error
+
+
+def gradients_on(device: Device) -> str:
+    """Check every layer's gradients on a GPU, as training uses the layers.
+
+    Raises
+    ------
+    DeviceError
+        If one is wrong; names it.
+    """
+    count = 0
+    start = time.perf_counter()
+    for row in check_layers(device, impls=(DEFAULT_IMPL,)):
+        count += 1
+        if not row.passed:
+            raise DeviceError(
+                f"the gradient {row.parameter} of {row.layer} is wrong on {device}: "
+                f"{row.reason or f'relative error {row.error:.1e}'}"
+            )
+    seconds = time.perf_counter() - start
+    return f"all {count} agree with numeric ones ({seconds:.1f} s)"
 
 
 def blas_libraries() -> list[str]:

@@ -1,12 +1,13 @@
 """The checks that ``scratchgan gradcheck`` runs: every layer, both whole networks."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from scratchgan.backend import CPU, Device
+from scratchgan.functional.conv import IMPLEMENTATIONS
 from scratchgan.functional.labels import one_hot
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.models.dcgan import Discriminator, Generator
@@ -64,10 +65,15 @@ class CheckRow:
     reason: str = ""
 
 
-def check_layers(device: Device = CPU, seed: int = 0) -> Iterator[CheckRow]:
-    """Check every layer in several forms, odd sizes and strides among them."""
+def check_layers(
+    device: Device = CPU, seed: int = 0, impls: Sequence[str] = tuple(IMPLEMENTATIONS)
+) -> Iterator[CheckRow]:
+    """Check every layer in several forms, odd sizes and strides among them.
+
+    Convolutions are checked in each of the implementations ``impls``.
+    """
     rng = np.random.default_rng(seed)
-    for layer, shape in _layers(rng):
+    for layer, shape in _layers(rng, impls):
         x = device.put(_away_from_zero(rng, shape))
         labels = None
         if isinstance(layer, ConcatLabels):
@@ -149,11 +155,13 @@ def small_network(config: NetworkConfig) -> NetworkConfig:
     )
 
 
-def _layers(rng: np.random.Generator) -> Iterator[tuple[Layer, tuple[int, ...]]]:
+def _layers(
+    rng: np.random.Generator, impls: Sequence[str]
+) -> Iterator[tuple[Layer, tuple[int, ...]]]:
     """Yield layers in float64 with the shape of an input."""
     double = {"dtype": "float64", "rng": rng}
     maps, vector = (3, 4, 7, 6), (5, 8)
-    for impl in ("reference", "matmul", "fast", "strips"):
+    for impl in impls:
         for kernel, stride, padding in (
             (4, 2, 1),
             (5, 2, ((2, 1), (2, 1))),

@@ -233,7 +233,9 @@ def check_protocol(layer: Layer, x: Array, labels: Array | None, seed: int) -> N
     _assert_same(layer, only_dx, dx, "dx with need_dparams=False")
     for name in parameters:
         _assert_same(layer, only_grads[name], grads[name], f"d{name}, need_dx=False")
-        assert not to_host(untouched[name]).any(), f"{layer}: need_dparams=False changed d{name}"
+        assert not to_host(untouched[name]).any(), (
+            f"{layer}: need_dparams=False changed d{name}"
+        )
 
     _assert_same(layer, x, given_x, "the caller's x")
     _assert_same(layer, dy, given_dy, "the caller's dy")

@@ -33,6 +33,7 @@ WITHIN_A_LEVEL = {
     ("gradcheck", "training"),
     ("bench", "doctor"),
     ("bench", "training"),
+    ("doctor", "gradcheck"),
 }
 HEAVY = ("numpy", "cupy", "h5py", "PIL", "tqdm")
 

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 import threadpoolctl
 
-from scratchgan.backend import Device
+from scratchgan.backend import Device, transfers
 from scratchgan.doctor import product_gflops
 from scratchgan.functional.labels import one_hot
 from scratchgan.functional.parallel import thread_count
+from scratchgan.kernels.launch import counts
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
+from scratchgan.training.device_memory import step_memory
 from scratchgan.training.state import TrainingState, new_state
 from scratchgan.training.step import Batch, train_step
 
@@ -107,6 +109,69 @@ def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
         product_gflops=product,
         fraction_of_product=gflop / median / product,
         peak_memory_bytes=peak_memory(),
+    )
+
+
+@dataclass(frozen=True)
+class StepCounts:
+    """What a step asks of a GPU.
+
+    Attributes
+    ----------
+    kernels, products, fills : int
+        Hand-written kernels started, calls of cuBLAS, and arrays set to zero. CuPy
+        itself starts one kernel more, to add D's two losses, and a few where networks
+        have labels or biases.
+    by_kernel : dict of str to int
+        Starts by kernel.
+    copies_to_device, bytes_to_device : int
+        z and Adam's rates; a training run sends its images as well.
+    copies_to_host, bytes_to_host : int
+        Each waits for the GPU.
+    device_memory_bytes : int
+        What CuPy's pool takes for the networks, the optimisers and steps of this batch.
+    """
+
+    kernels: int
+    products: int
+    fills: int
+    by_kernel: dict[str, int]
+    copies_to_device: int
+    bytes_to_device: int
+    copies_to_host: int
+    bytes_to_host: int
+    device_memory_bytes: int
+
+
+def count_step(config: TrainConfig, device: Device) -> StepCounts:
+    """Count what a step on a GPU starts, sends and takes."""
+    state = new_state(config, device)
+    batches = random_batches(config, device)
+
+    def step() -> None:
+        train_step(
+            state.gan,
+            batches,
+            lambda count: device.put(draw_latent(config.network, count, state.rng)),
+            config.update_order,
+            check_finite=False,
+        )
+
+    step()  # the first also moves the parameters together
+    launched, moved = counts.copy(), transfers.copy()
+    step()
+    launched, moved = counts - launched, transfers - moved
+    products, fills = launched.pop("product", 0), launched.pop("fill", 0)
+    return StepCounts(
+        kernels=launched.total(),
+        products=products,
+        fills=fills,
+        by_kernel=dict(sorted(launched.items())),
+        copies_to_device=moved["to_device"],
+        bytes_to_device=moved["to_device_bytes"],
+        copies_to_host=moved["to_host"],
+        bytes_to_host=moved["to_host_bytes"],
+        device_memory_bytes=step_memory(config, device, config.batch_size),
     )
 
 

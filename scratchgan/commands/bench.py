@@ -30,6 +30,8 @@ STEP_OPTIONS = (
     click.option("--conv-impl", type=click.Choice(["fast", "matmul", "strips", "reference"]), help="Implementation of convolution.  [default: the preset's]"),
     click.option("--update-order", type=click.Choice(["pytorch", "tensorflow", "alternating"]), help="Order of updates.  [default: the preset's]"),
     click.option("--against", type=click.Choice(["torch"]), help="Time the same network in PyTorch too, in both layouts, taking turns."),
+    click.option("--counts", is_flag=True, help="On a GPU, also count kernels, products, copies and memory of a step."),
+    click.option("--tf32", is_flag=True, help="Let a GPU round the factors of its products to 10 bits."),
     device_option,
     json_option,
 )
@@ -67,6 +69,8 @@ def step(
     conv_impl: str | None,
     update_order: str | None,
     against: str | None,
+    counts: bool,
+    tf32: bool,
     device: str,
     as_json: bool,
 ) -> None:
@@ -75,19 +79,23 @@ def step(
     import json
 
     from scratchgan.backend import resolve_device
-    from scratchgan.bench.step import measure_steps
+    from scratchgan.bench.step import count_step, measure_steps
     from scratchgan.errors import ConfigError
     from scratchgan.functional.parallel import (
         one_blas_thread,
         set_thread_count,
         thread_count,
     )
+    from scratchgan.kernels.products import allow_tf32
 
     config = _config(preset, batch_size, size, conv_impl, update_order)
     place = resolve_device(device)
     set_thread_count(threads or thread_count())
     if against and place.kind == "gpu":
         raise ConfigError("--against torch compares on the CPU: give --device cpu")
+    if (counts or tf32) and place.kind == "cpu":
+        raise ConfigError("--counts and --tf32 are for a GPU: give --device gpu")
+    allow_tf32(tf32)
     with one_blas_thread():
         times = measure_steps(config, place, steps)
     record = {
@@ -102,6 +110,8 @@ def step(
         "steps": steps,
         **dataclasses.asdict(times),
     }
+    if counts:
+        record["counts"] = dataclasses.asdict(count_step(config, place))
     if against:
         record["against"] = _against_torch(config, thread_count(), steps)
     click.echo(json.dumps(record) if as_json else _in_words(record))
@@ -229,6 +239,8 @@ def _in_words(record: dict) -> str:
         f"{record['fraction_of_product']:.0%} of it"
     )
     lines.append(f"peak memory: {_megabytes(record['peak_memory_bytes'])}")
+    if "counts" in record:
+        lines += _counts_in_words(record["counts"])
     if "against" in record:
         against = record["against"]
         lines.append("taking turns, each in a process of its own:")
@@ -239,6 +251,18 @@ def _in_words(record: dict) -> str:
             f"{against['ratio']:.2f} times as fast as {against['better_layout']}"
         )
     return "\n".join(lines)
+
+
+def _counts_in_words(counts: dict) -> list[str]:
+    by_kernel = ", ".join(f"{name} {n}" for name, n in counts["by_kernel"].items())
+    return [
+        f"a step starts {counts['kernels']} kernels ({by_kernel}), "
+        f"{counts['products']} products and {counts['fills']} fills",
+        f"it copies {counts['bytes_to_device']:,} bytes to the GPU in "
+        f"{counts['copies_to_device']} copies, images apart, and "
+        f"{counts['bytes_to_host']:,} bytes back",
+        f"it takes {_megabytes(counts['device_memory_bytes'])} of the GPU's memory",
+    ]
 
 
 def _data_in_words(record: dict) -> str:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scratchgan.backend import Array, get_array_module
+from scratchgan.backend import Array, copy_to_device, get_array_module
 from scratchgan.kernels.activation import inverse, memory_order
 from scratchgan.kernels.launch import launch_each
 
@@ -51,7 +51,7 @@ def rates_array(like: Array) -> Array:
 
 def set_rates(rates: Array, step_size: float, root_correction: float) -> None:
     """Send lr/(1 - β1ᵗ) and √(1 - β2ᵗ) to the device."""
-    rates.set(np.array([step_size, root_correction], rates.dtype))
+    copy_to_device(rates, np.array([step_size, root_correction], rates.dtype))
 
 
 def adam(

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from scratchgan.backend import Array, Device, to_host
+from scratchgan.backend import Array, Device, copy_to_device, to_host
 
 
 class Parameter:
@@ -157,7 +157,7 @@ class Layer:
             if isinstance(array, np.ndarray):
                 array[...] = state[name]
             else:
-                array.set(state[name].astype(array.dtype))
+                copy_to_device(array, state[name].astype(array.dtype))
 
     def _expect(self, x: Array, shape: tuple[int | None, ...], dtype: Any) -> None:
         """Raise unless x has this shape (None: any size) and dtype."""

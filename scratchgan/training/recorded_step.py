@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scratchgan.backend import Array, Device, RecordedWork
+from scratchgan.backend import Array, Device, RecordedWork, copy_to_device
 from scratchgan.training.step import Batch, Gan, StepLosses, train_step
 
 WARM_UP_STEPS = 2
@@ -68,7 +68,7 @@ class RecordedStep:
             if own.labels is not None:
                 own.labels[...] = given.labels
         for z in self._z:
-            z.set(self._draw_z(len(z)))
+            copy_to_device(z, self._draw_z(len(z)))
         self._work.repeat()
         return self._work.result
 
