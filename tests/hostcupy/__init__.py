@@ -194,6 +194,8 @@ def configure(
 ) -> None:
     """Choose how the device behaves; what is not named returns to its default.
 
+    Work that waits is done first. A capture that was not ended is given up.
+
     Parameters
     ----------
     lazy : bool, default=False

@@ -66,14 +66,14 @@ def compile_module(
     from cupy.cuda import compiler, function
 
     recorded = Source(source, tuple(options), tuple(name_expressions or ()))
-    if recorded not in sources:
-        sources.append(recorded)
     try:
         path = build.library(_cpp(recorded), *_build_options(recorded))
     except RuntimeError as error:
         raise compiler.CompileException(
             str(error), source, "hostcupy", options, "g++"
         ) from None
+    if recorded not in sources:
+        sources.append(recorded)
     _libraries[str(path)] = recorded
     module = function.Module()
     if recorded.names:

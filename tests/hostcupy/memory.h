@@ -3,7 +3,9 @@
 #include <sys/mman.h>
 
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <string>
 
@@ -12,7 +14,7 @@ namespace hostcupy {
 using Address = intptr_t;
 
 // Allocations, by address. Every one ends at a page without access, is filled with NaN
-// when it is made, and has no memory behind it any more when it is released.
+// when it is made, and faults once it is released.
 class Memory {
  public:
   size_t used = 0, peak = 0, limit = size_t(8) << 30;
@@ -43,7 +45,7 @@ class Memory {
     auto found = blocks_.find(address);
     if (found == blocks_.end()) return;
     used -= found->second.bytes;
-    munmap(found->second.mapped, found->second.mapped_bytes);
+    withdraw(found->second.mapped, found->second.mapped_bytes);
     blocks_.erase(found);
   }
 
@@ -76,6 +78,19 @@ class Memory {
     size_t mapped_bytes, bytes, body;
   };
   std::map<Address, Block> blocks_;
+  std::deque<std::pair<void *, size_t>> withdrawn_;
+
+  // Give the memory back but keep its addresses for a while: the next allocation would
+  // get them, and whoever still uses the old one would find memory there.
+  void withdraw(void *mapped, size_t bytes) {
+    constexpr size_t KEPT = 4096;  // Linux allows a process 65530 mappings
+    mmap(mapped, bytes, PROT_NONE,
+         MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    withdrawn_.push_back({mapped, bytes});
+    if (withdrawn_.size() <= KEPT) return;
+    munmap(withdrawn_.front().first, withdrawn_.front().second);
+    withdrawn_.pop_front();
+  }
 
   static size_t rounded(size_t bytes, size_t unit) {
     return (bytes + unit - 1) / unit * unit;

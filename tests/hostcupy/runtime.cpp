@@ -276,7 +276,9 @@ void hostcupy_set_up(PyObject *error, PyObject *properties, PyObject *attributes
 }
 
 void hostcupy_configure(int lazy, int tight, size_t limit) {
+  streams.abandon_capture();
   streams.finish_all();
+  pending_fault.clear();
   streams.lazy = lazy;
   memory.tight = tight;
   memory.limit = limit;
@@ -456,7 +458,7 @@ PyObject *runtime_streamSynchronize(Address stream, int) {
 }
 
 PyObject *runtime_streamQuery(Address stream, int) {
-  return answer(streams.busy(stream) ? NOT_READY : SUCCESS);
+  return Py_BuildValue("i", streams.busy(stream) ? NOT_READY : SUCCESS);
 }
 
 PyObject *runtime_streamWaitEvent(Address stream, Address event, int, void *) {
@@ -483,7 +485,7 @@ PyObject *runtime_eventRecord(Address event, Address stream, int) {
 }
 
 PyObject *runtime_eventQuery(Address event, int) {
-  return answer(streams.done(event) ? SUCCESS : NOT_READY);
+  return Py_BuildValue("i", streams.done(event) ? SUCCESS : NOT_READY);
 }
 
 PyObject *runtime_eventSynchronize(Address event, int) {

@@ -176,6 +176,9 @@ class Streams {
     return SUCCESS;
   }
 
+  // Forget a capture that a test did not end.
+  void abandon_capture() { capture_.reset(); }
+
   Address instantiate(Address graph) {
     graphs_[next_handle_] = graphs_[graph];
     return next_handle_++;
