@@ -51,7 +51,6 @@ __all__ = [
     "configure",
     "counts",
     "install",
-    "installed",
     "kernels",
     "products",
     "sources",
@@ -154,11 +153,6 @@ def why_not() -> str | None:
     if "cupy" in sys.modules:
         return "CuPy was imported before hostcupy.install() could prepare it"
     return build.why_not()
-
-
-def installed() -> bool:
-    """Return whether CuPy runs on this CPU by now."""
-    return _runtime is not None
 
 
 def install() -> None:
