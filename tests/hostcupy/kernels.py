@@ -109,7 +109,7 @@ def _cpp(source: Source) -> str:
     code = DYNAMIC_SHARED.sub(
         r"\g<type> *&\g<name> = (\g<type> *&)hostcupy::dynamic_shared;", source.code
     )
-    kernels = {name: f"{name}" for name in _plain_kernels(source.code)}
+    kernels = {name: name for name in _plain_kernels(source.code)}
     kernels |= {
         _symbol(i): name.removeprefix("&") for i, name in enumerate(source.names)
     }

@@ -145,7 +145,8 @@ void run(const Launch &launch, const void *arguments, const std::string &name) {
   if (sigsetjmp(fault_return, 1) == 0)
     fault = run_blocks(launch, arguments);
   else
-    fault = "CUDA_ERROR_ILLEGAL_ADDRESS: the address is " + memory.describe(fault_address);
+    fault = "CUDA_ERROR_ILLEGAL_ADDRESS: the address is " +
+            memory.describe(fault_address);
   if (!fault.empty()) pending_fault = "kernel " + name + ": " + fault;
 }
 
