@@ -51,9 +51,19 @@ def to_host(array: Array) -> np.ndarray:
 
 
 def copy_to_device(array: Array, values: np.ndarray) -> None:
-    """Give an array on a GPU new values of its shape and dtype."""
+    """Give a dense array on a GPU new values of its shape and dtype."""
     _count_transfer("to_device", values.nbytes)
-    array.set(values)
+    order = _memory_order(array)  # CuPy copies to arrays in C order only
+    array.transpose(order).set(np.ascontiguousarray(values.transpose(order)))
+
+
+def _memory_order(array: Array) -> list[int]:
+    """Return the axes from the one of the largest steps in memory to the smallest."""
+    return sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+
+
+def _inverse(order: list[int]) -> list[int]:
+    return [order.index(axis) for axis in range(len(order))]
 
 
 def _count_transfer(direction: str, size: int) -> None:
@@ -97,12 +107,12 @@ class Device:
             return to_host(array)
         import cupy
 
-        order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+        order = _memory_order(array)
         if isinstance(array, np.ndarray):
             _count_transfer("to_device", array.nbytes)
         with cupy.cuda.Device(self.index):
             in_order = cupy.asarray(array.transpose(order))
-        return in_order.transpose([order.index(axis) for axis in range(array.ndim)])
+        return in_order.transpose(_inverse(order))
 
     def stream(self) -> contextlib.AbstractContextManager:
         """Return a context whose work is queued on a stream of its own, on a GPU."""
@@ -218,7 +228,7 @@ class Upload:
         import cupy
         import cupyx
 
-        order = sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+        order = _memory_order(array)
         in_order = array.transpose(order)
         with cupy.cuda.Device(self._device.index):
             if self._host is None or self._host.size < array.size:
@@ -237,7 +247,7 @@ class Upload:
             there.set(host, stream=self._stream)
             _count_transfer("to_device", array.nbytes)
             self._arrived = self._stream.record()
-        self._view = there.transpose([order.index(a) for a in range(array.ndim)])
+        self._view = there.transpose(_inverse(order))
 
     def finish(self) -> Array:
         """Return the array on the GPU, for work queued from now on."""

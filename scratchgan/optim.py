@@ -178,7 +178,10 @@ class Adam:
             "v": self.v,
         }
         if self._flat is None or not self._flat.holds(arrays):
-            flat = {key: kernels.FlatArrays(part) for key, part in arrays.items()}
+            flat = {
+                key: kernels.FlatArrays(part, like=arrays["theta"])
+                for key, part in arrays.items()
+            }
             self._flat = _Flat(**flat, rates=kernels.rates_array(flat["m"].whole))
             for name, parameter in self.parameters.items():
                 parameter.data = flat["theta"].views[name]

@@ -13,17 +13,20 @@ class FlatArrays:
     Parameters
     ----------
     arrays : dict of array
-        By name, dense.
+        By name.
+    like : dict of array
+        Of the same shapes. Elements are laid out in the order that these have in
+        memory: what is at one place of several flat arrays then belongs together.
 
     Attributes
     ----------
     whole : array of shape (total,)
         All elements.
     views : dict of array
-        By name, of the old shapes and orders in memory.
+        By name.
     """
 
-    def __init__(self, arrays: dict[str, Array]) -> None:
+    def __init__(self, arrays: dict[str, Array], like: dict[str, Array]) -> None:
         first = next(iter(arrays.values()))
         xp = get_array_module(first)
         total = sum(array.size for array in arrays.values())
@@ -31,7 +34,7 @@ class FlatArrays:
         self.views: dict[str, Array] = {}
         start = 0
         for name, array in arrays.items():
-            order = memory_order(array)
+            order = memory_order(like[name])
             shape = tuple(array.shape[axis] for axis in order)
             part = self.whole[start : start + array.size].reshape(shape)
             view = part.transpose(inverse(order))

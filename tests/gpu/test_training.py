@@ -1,0 +1,418 @@
+"""Whole training steps and runs on a GPU, against the same on the CPU."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from tiny import CONFIG, NETWORK, write_dataset
+
+from scratchgan.backend import CPU, to_host
+from scratchgan.commands import main
+from scratchgan.datasets.loader import BatchLoader
+from scratchgan.datasets.schema import open_dataset
+from scratchgan.errors import DeviceError
+from scratchgan.functional.labels import one_hot
+from scratchgan.gradcheck import small_network
+from scratchgan.models.dcgan import Discriminator, Generator
+from scratchgan.models.latent import draw_latent
+from scratchgan.training.checkpoint import load_checkpoint
+from scratchgan.training.feed import Feed
+from scratchgan.training.presets import PRESETS
+from scratchgan.training.recorded_step import RecordedStep
+from scratchgan.training.run_folder import find_checkpoint
+from scratchgan.training.state import make_gan, new_state, state_arrays
+from scratchgan.training.step import Batch, train_step
+
+pytestmark = pytest.mark.gpu
+
+BATCH = 4
+
+
+def small_preset(name):
+    config = PRESETS[name]
+    return dataclasses.replace(
+        config, network=small_network(config.network), batch_size=BATCH
+    )
+
+
+def gan_of(config, device, dtype):
+    rng = np.random.default_rng(0)
+    networks = [
+        kind(config.network, rng=rng, dtype=dtype).to(device)
+        for kind in (Generator, Discriminator)
+    ]
+    return make_gan(config, *networks)
+
+
+def random_batches(config, device, dtype, seed):
+    rng, network = np.random.default_rng(seed), config.network
+    batches = []
+    for _ in range(config.batches_a_step):
+        images = rng.uniform(-1, 1, (BATCH, *network.image_shape)).astype(dtype)
+        labels = None
+        if network.classes:
+            rows = one_hot(np.arange(BATCH) % network.classes, network.classes)
+            labels = device.put(rows.astype(dtype))
+        batches.append(Batch(device.put(images), labels))
+    return batches
+
+
+def train_steps(gan, config, device, dtype, steps, first=0):
+    """Make steps, each from numbers of its own seed; return the last losses."""
+    for step in range(first, first + steps):
+        rng = np.random.default_rng([7, step])
+
+        def draw_z(count, rng=rng):
+            return device.put(draw_latent(config.network, count, rng).astype(dtype))
+
+        losses = train_step(
+            gan,
+            random_batches(config, device, dtype, step),
+            draw_z,
+            config.update_order,
+        )
+    return losses
+
+
+def arrays_of(gan):
+    parts = gan.generator, gan.discriminator, gan.adam_g, gan.adam_d
+    return [part.state_dict() for part in parts]
+
+
+def assert_same(ours, expected, tolerance):
+    for part, part_expected in zip(ours, expected, strict=True):
+        assert part.keys() == part_expected.keys()
+        for name, array in part.items():
+            np.testing.assert_allclose(
+                array, part_expected[name], tolerance, tolerance, err_msg=name
+            )
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_float64_steps_equal_the_cpus(gpu, preset):
+    config = small_preset(preset)
+    gans = [gan_of(config, device, "float64") for device in (gpu.device, CPU)]
+    losses = [
+        train_steps(gan, config, device, "float64", 3)
+        for gan, device in zip(gans, (gpu.device, CPU), strict=True)
+    ]
+    assert_same(arrays_of(gans[0]), arrays_of(gans[1]), 1e-9)
+    for name in ("loss_d", "loss_g", "p_real", "p_fake"):
+        ours, expected = (float(getattr(one, name)) for one in losses)
+        assert ours == pytest.approx(expected, abs=1e-9), name
+
+
+def test_float64_steps_equal_after_a_change_of_device(gpu):
+    config = small_preset("dcgan64")
+    expected = gan_of(config, CPU, "float64")
+    train_steps(expected, config, CPU, "float64", 4)
+    gan = gan_of(config, CPU, "float64")
+    device = CPU
+    for step, next_device in enumerate((gpu.device, CPU, gpu.device, CPU)):
+        train_steps(gan, config, device, "float64", 1, first=step)
+        moved = gan_of(config, next_device, "float64")
+        moved.generator.load_state_dict(gan.generator.state_dict())
+        moved.discriminator.load_state_dict(gan.discriminator.state_dict())
+        moved.adam_g.load_state_dict(gan.adam_g.state_dict(), gan.adam_g.steps)
+        moved.adam_d.load_state_dict(gan.adam_d.state_dict(), gan.adam_d.steps)
+        gan, device = moved, next_device
+    assert_same(arrays_of(gan), arrays_of(expected), 1e-9)
+
+
+@pytest.mark.parametrize("preset", ["dcgan64", "mnist28c", "tf28"])
+def test_recorded_steps_equal_others(gpu, preset):
+    """As a CUDA graph, across a batch of another size and a change of lr."""
+    config = small_preset(preset)
+    results = []
+    for recorded in (False, True):
+        state = new_state(config, gpu.device)
+        rng = np.random.default_rng(3)
+
+        def draw(count, rng=rng):
+            return draw_latent(config.network, count, rng)
+
+        with gpu.device.stream():
+            step = RecordedStep(state.gan, gpu.device, draw, config.update_order, BATCH)
+            for number in range(7):
+                state.gan.adam_d.lr = state.gan.adam_g.lr = 2e-4 / (1 + number)
+                batches = random_batches(config, gpu.device, "float32", number)
+                if number == 5:
+                    batches = [
+                        Batch(b.images[:3], None if b.labels is None else b.labels[:3])
+                        for b in batches
+                    ]
+                if recorded:
+                    losses = step(batches)
+                else:
+                    losses = train_step(
+                        state.gan,
+                        batches,
+                        lambda count: gpu.device.put(draw(count)),
+                        config.update_order,
+                        check_finite=False,
+                    )
+            results.append((state_arrays(state), float(losses.loss_d)))
+    (arrays, loss), (arrays_recorded, loss_recorded) = results
+    assert loss == pytest.approx(loss_recorded, rel=1e-6)
+    for name, array in arrays.items():
+        np.testing.assert_allclose(array, arrays_recorded[name], 0, 1e-6, err_msg=name)
+
+
+def test_recorded_steps_are_one_launch(gpu, hostcupy):
+    config = small_preset("dcgan64")
+    state = new_state(config, gpu.device)
+    with gpu.device.stream():
+        step = RecordedStep(
+            state.gan,
+            gpu.device,
+            lambda n: np.zeros((n, config.network.latent_dim), "float32"),
+            config.update_order,
+            BATCH,
+        )
+        batches = random_batches(config, gpu.device, "float32", 0)
+        for _ in range(3):
+            step(batches)
+        before = hostcupy.counts()
+        step(batches)
+        spent = hostcupy.counts() - before
+    assert spent.graphs == 1
+    assert spent.synchronisations == 0
+    assert spent.mallocs == 0
+
+
+class TestFeed:
+    @pytest.fixture
+    def loader(self, tmp_path):
+        path = write_dataset(tmp_path / "t.h5", count=10, labels=True)
+        with (
+            open_dataset(path) as dataset,
+            BatchLoader(
+                dataset,
+                np.arange(10),
+                batch_size=4,
+                height=8,
+                width=8,
+                output="tanh",
+                seed=0,
+            ) as loader,
+        ):
+            yield loader
+
+    @pytest.mark.parametrize("lazy", [False, True])
+    @pytest.mark.parametrize("batches_a_step", [1, 2])
+    def test_every_batch_arrives_whole(
+        self, gpu, hostcupy, loader, lazy, batches_a_step
+    ):
+        hostcupy.configure(lazy=lazy)
+        feed = Feed(loader, gpu.device, 3, batches_a_step)
+        kept = []
+        with gpu.device.stream():
+            for _ in range(6):
+                fed = feed.take()
+                # What a step does: work queued on the batch before the next is sent.
+                kept += [
+                    (one.batch.images * 1, one.batch.labels * 1, one.loaded)
+                    for one in fed
+                ]
+                feed.read_ahead()
+            sizes = set()
+            for images, labels, loaded in kept:
+                sizes.add(len(loaded.images))
+                np.testing.assert_array_equal(to_host(images), loaded.images)
+                np.testing.assert_array_equal(
+                    to_host(labels), one_hot(loaded.labels, 3)
+                )
+        assert sizes == {4, 2}, "the short last batch of an epoch was not among them"
+
+    def test_reading_ahead_is_not_counted_as_seen(self, gpu, loader):
+        feed = Feed(loader, gpu.device, 0, 1)
+        seen = []
+        for _ in range(4):
+            (one,) = feed.take()
+            feed.read_ahead()
+            seen.append((one.loaded.epoch, one.loaded.index))
+        assert seen == [(0, 0), (0, 1), (0, 2), (1, 0)]
+
+
+def run(*args):
+    result = CliRunner().invoke(main, [str(arg) for arg in args])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+class TestCommandLine:
+    """The commands, in this process, on a dataset of noise."""
+
+    @pytest.fixture
+    def data(self, tmp_path):
+        write_dataset(tmp_path / "data" / "t.h5", count=24, height=64, width=64)
+        return "--data-dir", tmp_path / "data"
+
+    def train(self, data, out, *args):
+        result = run("train", "--dataset", "t", *data, "--out", out, *args)
+        assert result.exit_code == 0, result.stderr
+        arrays, meta = load_checkpoint(find_checkpoint(None, out))
+        return arrays, meta
+
+    @pytest.mark.slow
+    def test_dcgan64_equals_the_cpu_also_resumed_on_the_other_device(
+        self, gpu, data, tmp_path
+    ):
+        settings = ("--preset", "dcgan64", "--batch-size", 4, "--log-every", 1)
+        settings += ("--checkpoint-every", 2, "--base-channels", 16)
+        lr, steps = PRESETS["dcgan64"].lr, 3
+        runs = {}
+        for name, device, resume_on in (
+            ("cpu", "cpu", None),
+            ("gpu", "gpu", None),
+            ("gpu then cpu", "gpu", "cpu"),
+            ("cpu then gpu", "cpu", "gpu"),
+            ("graph", "gpu", None),
+        ):
+            out = tmp_path / name
+            more = ("--cuda-graph",) if name == "graph" else ()
+            first = 2 if resume_on else steps
+            arrays, _ = self.train(
+                data, out, *settings, "--device", device, "--steps", first, *more
+            )
+            if resume_on:
+                result = run(
+                    "train", "--resume", "1", "--out", out, *data,
+                    "--steps", steps, "--device", resume_on,
+                )  # fmt: skip
+                assert result.exit_code == 0, result.stderr
+                arrays, _ = load_checkpoint(find_checkpoint(None, out))
+            runs[name] = arrays
+        expected = runs.pop("cpu")
+        for name, arrays in runs.items():
+            assert arrays.keys() == expected.keys()
+            for key, array in arrays.items():
+                if key.startswith(("generator/", "discriminator/")):
+                    # Adam turns gradients of rounding's size into steps of lr.
+                    bound = 2 * lr * steps
+                    if key.endswith("running_var") or key.endswith("running_mean"):
+                        bound = 1e-3
+                    assert np.abs(array - expected[key]).max() <= bound, (name, key)
+                if key.startswith("history/loss"):
+                    np.testing.assert_allclose(array, expected[key], atol=1e-3)
+
+    def test_what_was_trained_on_a_gpu_makes_images_there_and_on_the_cpu(
+        self, gpu, data, tmp_path
+    ):
+        from PIL import Image
+
+        out = tmp_path / "runs"
+        self.train(
+            data, out, "--preset", "quick32", "--device", "gpu", "--steps", 2,
+            "--batch-size", 4,
+        )  # fmt: skip
+        pictures = []
+        for device in ("gpu", "cpu"):
+            folder = tmp_path / device
+            (run_folder,) = out.iterdir()
+            result = run(
+                "generate", run_folder, "--seeds", "0-3", "--device", device,
+                "--out", folder,
+            )  # fmt: skip
+            assert result.exit_code == 0, result.stderr
+            pictures.append(np.asarray(Image.open(folder / "grid.png"), int))
+        assert np.abs(pictures[0] - pictures[1]).max() <= 1
+        assert pictures[0].std() > 0
+
+    def test_auto_says_which_device_it_took_and_why(self, gpu, data, tmp_path):
+        result = run(
+            "train", "--dataset", "t", *data, "--out", tmp_path / "r",
+            "--preset", "quick32", "--steps", 1, "--batch-size", 2,
+        )  # fmt: skip
+        assert result.exit_code == 0
+        (line,) = (x for x in result.stderr.splitlines() if x.startswith("device:"))
+        assert line.startswith("device: gpu:0 (")
+        assert "auto takes a GPU that passes its self-test" in line
+
+    def test_bench_counts(self, gpu):
+        result = run(
+            "bench", "step", "--preset", "quick32", "--batch-size", 2, "--steps", 1,
+            "--device", "gpu", "--counts", "--json",
+        )  # fmt: skip
+        assert result.exit_code == 0, result.stderr
+        counts = json.loads(result.stdout)["counts"]
+        assert counts["kernels"] == sum(counts["by_kernel"].values()) > 0
+        assert counts["bytes_to_host"] == 0
+
+    @pytest.mark.slow
+    def test_doctor(self, gpu):
+        result = run("doctor", "--device", "gpu", "--json")
+        assert result.exit_code == 0, result.stderr
+        found = json.loads(result.stdout)
+        assert found["gpu_details"]["memory_bytes"] > 2**30
+        assert found["gpu_kernel_error"] <= 1e-6
+        assert "agree" in found["gpu_gradients"]
+
+
+class TestMemory:
+    def limited(self, gpu, limit):
+        gpu.device.limit_memory(limit)
+
+    @pytest.fixture(autouse=True)
+    def unlimited_afterwards(self, gpu):
+        yield
+        gpu.device.limit_memory("100%")
+
+    @pytest.mark.slow
+    def test_the_batch_size_in_the_message_fits(self, gpu, tmp_path):
+        import re
+
+        data = tmp_path / "data"
+        write_dataset(data / "t.h5", count=300, height=32, width=32)
+
+        def train(batch_size, name):
+            return run(
+                "train", "--dataset", "t", "--data-dir", data, "--device", "gpu",
+                "--preset", "quick32", "--out", tmp_path / name, "--steps", 2,
+                "--batch-size", batch_size, "--gpu-memory", "48MiB",
+            )  # fmt: skip
+
+        result = train(256, "first")
+        assert result.exit_code == 1
+        error = result.stderr.splitlines()[-1]
+        match = re.search(r"batch of 256 .* --batch-size (\d+) fits", error)
+        assert match, error
+        fitting = int(match[1])
+        assert 2 <= fitting < 256
+        assert train(fitting, "second").exit_code == 0
+        # The estimate is not so careful as to be useless.
+        assert train(2 * fitting, "third").exit_code == 1
+
+    @pytest.mark.parametrize("limit", ["", "5", "5GB", "0%", "101%", "-1MiB"])
+    def test_limits_that_cannot_be_read(self, gpu, limit):
+        with pytest.raises(DeviceError, match="write 75%, 512MiB or 6GiB"):
+            gpu.device.limit_memory(limit)
+
+    def test_the_cpu_has_no_limit(self):
+        with pytest.raises(DeviceError, match="needs a GPU"):
+            CPU.limit_memory("50%")
+
+
+def test_tiny_run_under_lazy_streams_equals_eager(gpu, hostcupy):
+    """Nothing is read on the host, or used on another stream, before it is there."""
+    results = []
+    for lazy in (False, True):
+        hostcupy.configure(lazy=lazy)
+        config = dataclasses.replace(CONFIG, network=NETWORK)
+        state = new_state(config, gpu.device)
+        with gpu.device.stream():
+            for step in range(3):
+                rng = np.random.default_rng(step)
+                train_step(
+                    state.gan,
+                    random_batches(config, gpu.device, "float32", step),
+                    lambda n: gpu.device.put(draw_latent(NETWORK, n, rng)),  # noqa: B023
+                    config.update_order,
+                    check_finite=False,
+                )
+            results.append(state_arrays(state))
+    for name, array in results[0].items():
+        np.testing.assert_array_equal(array, results[1][name], err_msg=name)
