@@ -191,14 +191,21 @@ class Device:
 CPU = Device("cpu")
 
 
-def measured_memory(device: Device, function: Callable[[], None]) -> int:
-    """Return the bytes of a GPU's memory that a function's arrays take at most."""
+def measured_memory(
+    device: Device, prepare: Callable[[], Any], work: Callable[[Any], None]
+) -> int:
+    """Return the bytes of a GPU's memory that ``work(prepare())`` takes at most.
+
+    What only ``prepare`` needed for a while does not count.
+    """
     import cupy
 
     pool = cupy.cuda.MemoryPool()
     with cupy.cuda.Device(device.index), cupy.cuda.using_allocator(pool.malloc):
-        function()
-    return pool.total_bytes()
+        prepared = prepare()
+        pool.free_all_blocks()
+        work(prepared)
+        return pool.total_bytes()
 
 
 class Upload:

@@ -1,7 +1,6 @@
 """The optimiser: Adam, and the learning rate over time."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,18 +11,23 @@ from scratchgan.kernels.launch import fill_zero, has_kernels
 from scratchgan.nn.layer import Parameter
 
 
-@dataclass(frozen=True)
 class _Flat:
     """The arrays of all parameters, joined, and the two numbers of a step."""
 
-    theta: kernels.FlatArrays
-    grad: kernels.FlatArrays
-    m: kernels.FlatArrays
-    v: kernels.FlatArrays
-    rates: Array
+    def __init__(
+        self,
+        theta: kernels.FlatArrays,
+        grad: kernels.FlatArrays,
+        m: kernels.FlatArrays,
+        v: kernels.FlatArrays,
+    ) -> None:
+        self.theta, self.grad, self.m, self.v = theta, grad, m, v
+        self.rates = kernels.rates_array(theta.whole)
 
-    def holds(self, arrays: dict[str, dict[str, Array]]) -> bool:
-        return all(getattr(self, key).are(part) for key, part in arrays.items())
+    def holds(self, *arrays: dict[str, Array]) -> bool:
+        """Return whether theta, grad, m and v are these arrays."""
+        flats = self.theta, self.grad, self.m, self.v
+        return all(flat.are(part) for flat, part in zip(flats, arrays, strict=True))
 
 
 class Adam:
@@ -92,10 +96,15 @@ class Adam:
         self.eps = eps
         self.l2 = l2
         self.steps = 0
-        self.m = {name: p.data * 0 for name, p in parameters.items()}
-        self.v = {name: p.data * 0 for name, p in parameters.items()}
+        self.m: dict[str, Array] = {}
+        self.v: dict[str, Array] = {}
         self._flat: _Flat | None = None
         self._begun = False
+        if self._on_gpu():
+            self._flattened()  # makes the moments too
+        else:
+            self.m = {name: p.data * 0 for name, p in parameters.items()}
+            self.v = {name: p.data * 0 for name, p in parameters.items()}
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
@@ -164,29 +173,28 @@ class Adam:
         )
 
     def _on_gpu(self) -> bool:
-        return has_kernels(next(iter(self.parameters.values())).data)
+        return any(has_kernels(p.data) for p in self.parameters.values())
 
     def _flattened(self) -> "_Flat":
-        """Return all arrays as parts of flat ones; moved there if they are not yet.
+        """Return all arrays as parts of flat ones; moved there if they are not.
 
         They are moved again if someone has given a parameter another array.
         """
-        arrays = {
-            "theta": {name: p.data for name, p in self.parameters.items()},
-            "grad": {name: p.grad for name, p in self.parameters.items()},
-            "m": self.m,
-            "v": self.v,
-        }
-        if self._flat is None or not self._flat.holds(arrays):
-            flat = {
-                key: kernels.FlatArrays(part, like=arrays["theta"])
-                for key, part in arrays.items()
-            }
-            self._flat = _Flat(**flat, rates=kernels.rates_array(flat["m"].whole))
+        theta = {name: p.data for name, p in self.parameters.items()}
+        grad = {name: p.grad for name, p in self.parameters.items()}
+        if self._flat is None or not self._flat.holds(theta, grad, self.m, self.v):
+            flat = _Flat(*(kernels.FlatArrays(theta) for _ in range(4)))
+            for part, arrays in zip(
+                (flat.theta, flat.grad, flat.m, flat.v),
+                (theta, grad, self.m, self.v),
+                strict=True,
+            ):
+                part.take(arrays)
             for name, parameter in self.parameters.items():
-                parameter.data = flat["theta"].views[name]
-                parameter.grad = flat["grad"].views[name]
-            self.m, self.v = dict(flat["m"].views), dict(flat["v"].views)
+                parameter.data = flat.theta.views[name]
+                parameter.grad = flat.grad.views[name]
+            self.m, self.v = dict(flat.m.views), dict(flat.v.views)
+            self._flat = flat
         return self._flat
 
     def state_dict(self) -> dict[str, np.ndarray]:

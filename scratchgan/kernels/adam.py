@@ -8,42 +8,42 @@ from scratchgan.kernels.launch import launch_each
 
 
 class FlatArrays:
-    """Arrays on a GPU moved together into one, each a view of its part.
+    """One array of zeros on a GPU, and views of its parts by name.
 
     Parameters
     ----------
-    arrays : dict of array
-        By name.
     like : dict of array
-        Of the same shapes. Elements are laid out in the order that these have in
-        memory: what is at one place of several flat arrays then belongs together.
+        Give the parts their names, shapes and orders in memory. What is at one place
+        of several flat arrays made alike belongs together.
 
     Attributes
     ----------
     whole : array of shape (total,)
         All elements.
     views : dict of array
-        By name.
+        The parts.
     """
 
-    def __init__(self, arrays: dict[str, Array], like: dict[str, Array]) -> None:
-        first = next(iter(arrays.values()))
-        xp = get_array_module(first)
-        total = sum(array.size for array in arrays.values())
-        self.whole = xp.empty(total, first.dtype)
+    def __init__(self, like: dict[str, Array]) -> None:
+        first = next(iter(like.values()))
+        total = sum(array.size for array in like.values())
+        self.whole = get_array_module(first).zeros(total, first.dtype)
         self.views: dict[str, Array] = {}
         start = 0
-        for name, array in arrays.items():
-            order = memory_order(like[name])
+        for name, array in like.items():
+            order = memory_order(array)
             shape = tuple(array.shape[axis] for axis in order)
             part = self.whole[start : start + array.size].reshape(shape)
-            view = part.transpose(inverse(order))
-            view[...] = array
-            self.views[name] = view
+            self.views[name] = part.transpose(inverse(order))
             start += array.size
 
+    def take(self, arrays: dict[str, Array]) -> None:
+        """Take over the values of the parts."""
+        for name, array in arrays.items():
+            self.views[name][...] = array
+
     def are(self, arrays: dict[str, Array]) -> bool:
-        """Return whether these arrays are still the views."""
+        """Return whether these arrays are the views."""
         return all(array is self.views[name] for name, array in arrays.items())
 
 

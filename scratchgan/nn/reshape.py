@@ -40,7 +40,10 @@ class Reshape(Layer):
         need_dparams: bool = True,
     ) -> Array | None:
         """Return dy in the shape of x."""
-        return dy.reshape(ctx) if need_dx else None
+        if not need_dx:
+            return None
+        in_order = packed_copy(dy) if has_kernels(dy) else dy
+        return in_order.reshape(ctx)
 
     def __repr__(self) -> str:
         return f"Reshape{self.shape}"

@@ -5,7 +5,7 @@ import math
 from scratchgan.backend import Device, measured_memory
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.forecast import make_random_step
-from scratchgan.training.state import new_state
+from scratchgan.training.state import TrainingState, new_state
 
 PROBE_BATCHES = 4, 16
 USABLE = 0.95
@@ -42,11 +42,13 @@ def fitting_batch_size(config: TrainConfig, device: Device) -> int:
 def step_memory(config: TrainConfig, device: Device, batch_size: int) -> int:
     """Return the bytes of device memory that training with this batch takes."""
 
-    def train_a_little() -> None:
-        state = new_state(config, device)
+    def train_a_little(state: TrainingState) -> None:
         for _ in range(2):
             make_random_step(state, device, batch_size)
 
     image_bytes = 4 * math.prod(config.network.image_shape)
     read_ahead = config.batches_a_step * batch_size * image_bytes
-    return measured_memory(device, train_a_little) + read_ahead
+    networks_and_step = measured_memory(
+        device, lambda: new_state(config, device), train_a_little
+    )
+    return networks_and_step + read_ahead
