@@ -112,3 +112,14 @@ def fast_everywhere(monkeypatch):
     monkeypatch.setattr(conv_fast, "FEWEST_SAVED", 0)
     monkeypatch.setattr(conv_fast, "FEWEST_PRODUCTS", 0)
     monkeypatch.setattr(conv_fast, "CHUNK_TILES", 8)
+
+
+@pytest.fixture
+def launches_for_nothing(monkeypatch):
+    """Let convolution by strips make several products, as it does with many images."""
+    from scratchgan.functional import conv_strips
+
+    monkeypatch.setattr(conv_strips, "LAUNCH_VALUES", 0)
+    conv_strips._cut.cache_clear()
+    yield
+    conv_strips._cut.cache_clear()

@@ -16,7 +16,7 @@ from scratchgan.backend import Device, transfers
 from scratchgan.doctor import product_gflops
 from scratchgan.functional.labels import one_hot
 from scratchgan.functional.parallel import thread_count
-from scratchgan.kernels.launch import counts
+from scratchgan.kernels.launch import counts, work
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
@@ -124,6 +124,11 @@ class StepCounts:
         have labels or biases.
     by_kernel : dict of str to int
         Starts by kernel.
+    operations : int
+        Of the products, two for a multiplication with its addition.
+    bytes_moved : int
+        Of the GPU's memory that kernels and products read and write, if no cache holds
+        anything between two of them.
     copies_to_device, bytes_to_device : int
         z and Adam's rates; a training run sends its images as well.
     copies_to_host, bytes_to_host : int
@@ -136,6 +141,8 @@ class StepCounts:
     products: int
     fills: int
     by_kernel: dict[str, int]
+    operations: int
+    bytes_moved: int
     copies_to_device: int
     bytes_to_device: int
     copies_to_host: int
@@ -158,15 +165,17 @@ def count_step(config: TrainConfig, device: Device) -> StepCounts:
         )
 
     step()  # the first also moves the parameters together
-    launched, moved = counts.copy(), transfers.copy()
+    launched, done, moved = counts.copy(), work.copy(), transfers.copy()
     step()
-    launched, moved = counts - launched, transfers - moved
+    launched, done, moved = counts - launched, work - done, transfers - moved
     products, fills = launched.pop("product", 0), launched.pop("fill", 0)
     return StepCounts(
         kernels=launched.total(),
         products=products,
         fills=fills,
         by_kernel=dict(sorted(launched.items())),
+        operations=done["operations"],
+        bytes_moved=done["bytes"],
         copies_to_device=moved["to_device"],
         bytes_to_device=moved["to_device_bytes"],
         copies_to_host=moved["to_host"],

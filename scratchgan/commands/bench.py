@@ -258,6 +258,8 @@ def _counts_in_words(counts: dict) -> list[str]:
     return [
         f"a step starts {counts['kernels']} kernels ({by_kernel}), "
         f"{counts['products']} products and {counts['fills']} fills",
+        f"its products make {counts['operations'] / 1e9:.4g} GFLOP; all together move "
+        f"{counts['bytes_moved'] / 1e9:.4g} GB of the GPU's memory",
         f"it copies {counts['bytes_to_device']:,} bytes to the GPU in "
         f"{counts['copies_to_device']} copies, images apart, and "
         f"{counts['bytes_to_host']:,} bytes back",

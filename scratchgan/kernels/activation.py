@@ -42,7 +42,7 @@ def add_to(total: Array, term: Array) -> None:
         total += term
         return
     term = in_order_of(total, term)
-    launch_each("add_to", total, total.size, total, term)
+    launch_each("add_to", total, total.size, total, term, in_place=(total,))
 
 
 def in_order_of(like: Array, x: Array) -> Array:

@@ -71,5 +71,17 @@ def adam(
     """Update all elements of flat arrays on a GPU; see `scratchgan.optim.Adam`."""
     beta1, beta2 = betas
     launch_each(
-        "adam", theta, theta.size, theta, grad, m, v, rates, beta1, beta2, eps, l2
+        "adam",
+        theta,
+        theta.size,
+        theta,
+        grad,
+        m,
+        v,
+        rates,
+        beta1,
+        beta2,
+        eps,
+        l2,
+        in_place=(theta, m, v),
     )

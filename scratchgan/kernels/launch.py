@@ -23,6 +23,12 @@ counts: Counter[str] = Counter()
 """Kernels by name, and ``product`` and ``fill``, since the program started."""
 
 
+work: Counter[str] = Counter()
+"""``bytes`` that kernels and products read and write, each array of each counted once,
+and ``operations`` of products, two for a multiplication with its addition.
+"""
+
+
 def has_kernels(array: Array) -> bool:
     """Return whether the array lives where the kernels run."""
     return hasattr(get_array_module(array), "RawModule")
@@ -34,6 +40,7 @@ def launch(
     blocks: int | tuple[int, ...],
     threads: int | tuple[int, ...],
     *arguments: Any,
+    in_place: tuple[Array, ...] = (),
 ) -> None:
     """Start a kernel on the current stream.
 
@@ -48,6 +55,8 @@ def launch(
     *arguments : array, int, float or None
         In the kernel's order; int is passed as ``int``, float as ``real``, None as a
         null pointer.
+    in_place : tuple of array
+        Those of the arguments that are both read and written: they count twice.
 
     Raises
     ------
@@ -62,9 +71,16 @@ def launch(
     block = threads if isinstance(threads, tuple) else (threads,)
     kernel(grid, block, packed)
     counts[name] += 1
+    work["bytes"] += sum(getattr(a, "nbytes", 0) for a in (*arguments, *in_place))
 
 
-def launch_each(name: str, like: Array, count: int, *arguments: Any) -> None:
+def launch_each(
+    name: str,
+    like: Array,
+    count: int,
+    *arguments: Any,
+    in_place: tuple[Array, ...] = (),
+) -> None:
     """Start an element-wise kernel: one thread for each of ``count`` elements.
 
     The count is appended to the arguments.
@@ -80,7 +96,8 @@ def launch_each(name: str, like: Array, count: int, *arguments: Any) -> None:
             "the kernels' counters; use a smaller batch"
         )
     if count:
-        launch(name, like, -(-count // THREADS), THREADS, *arguments, count)
+        blocks = -(-count // THREADS)
+        launch(name, like, blocks, THREADS, *arguments, count, in_place=in_place)
 
 
 def fill_zero(array: Array) -> None:
@@ -88,6 +105,7 @@ def fill_zero(array: Array) -> None:
     if has_kernels(array):
         array.data.memset_async(0, array.nbytes)
         counts["fill"] += 1
+        work["bytes"] += array.nbytes
     else:
         array[...] = 0
 

@@ -136,7 +136,7 @@ def norm_activation_back(
         sums, centred, statistics.mean, statistics.inv_std, gamma_grad, beta_grad, b, c,
         rows, parts,
     )  # fmt: skip
-    launch_each("norm_back", a, a.size, g, a, statistics.scale, b, c, C)
+    launch_each("norm_back", a, a.size, g, a, statistics.scale, b, c, C, in_place=(g,))
     return g
 
 

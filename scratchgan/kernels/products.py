@@ -3,7 +3,7 @@
 import numpy as np
 
 from scratchgan.backend import Array, get_array_module
-from scratchgan.kernels.launch import counts, has_kernels
+from scratchgan.kernels.launch import counts, has_kernels, work
 
 _tf32 = False
 
@@ -68,6 +68,8 @@ def multiply(a: Array, b: Array, out: Array, *, add: bool = False) -> None:
         compute, _DEFAULT_ALGORITHM,
     )  # fmt: skip
     counts["product"] += 1
+    work["operations"] += 2 * M * N * K
+    work["bytes"] += a.nbytes + b.nbytes + (2 if add else 1) * out.nbytes
 
 
 def _layout(x: Array) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from scratchgan.functional.shapes import (
 )
 
 IMPLEMENTATIONS = ["fast", "matmul", "strips", "reference"]
-pytestmark = pytest.mark.usefixtures("fast_everywhere")
+pytestmark = pytest.mark.usefixtures("fast_everywhere", "launches_for_nothing")
 TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from scratchgan.backend import transfers
 from scratchgan.bench.step import random_batches
-from scratchgan.functional import conv_strips
 from scratchgan.kernels.launch import counts as own_counts
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.device_memory import step_memory
@@ -25,16 +24,7 @@ BATCH = 4
 RATES_BYTES = 2 * 2 * 4  # two numbers for each of two optimisers
 
 # kernels, products, MiB of device memory at batch 4
-BUDGETS = {"dcgan64": (156, 75, 210), "paper64": (173, 110, 700)}
-
-
-@pytest.fixture
-def as_with_a_large_batch(monkeypatch):
-    """Let convolutions cut images as if a launch cost nothing, as it nearly does."""
-    monkeypatch.setattr(conv_strips, "LAUNCH_VALUES", 0)
-    conv_strips._cut.cache_clear()
-    yield
-    conv_strips._cut.cache_clear()
+BUDGETS = {"dcgan64": (156, 75, 120), "paper64": (174, 99, 660)}
 
 
 class Step:
@@ -66,7 +56,7 @@ def preset(request):
 
 
 @pytest.fixture
-def step(gpu, hostcupy, preset, as_with_a_large_batch):
+def step(gpu, hostcupy, preset, launches_for_nothing):
     return Step(preset, gpu.device)
 
 
@@ -110,7 +100,7 @@ def test_float64_would_be_noticed(gpu, hostcupy, nvrtc):
     assert nvrtc.computes_in_float64(kernel)
 
 
-def test_memory_stays_within_its_budget(gpu, hostcupy, preset, as_with_a_large_batch):
+def test_memory_stays_within_its_budget(gpu, hostcupy, preset, launches_for_nothing):
     config = dataclasses.replace(PRESETS[preset], batch_size=BATCH)
     taken = step_memory(config, gpu.device, BATCH) / 2**20
     assert taken <= BUDGETS[preset][2], f"{taken:.0f} MiB"

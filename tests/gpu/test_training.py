@@ -1,7 +1,9 @@
 """Whole training steps and runs on a GPU, against the same on the CPU."""
 
 import dataclasses
+import gc
 import json
+import re
 
 import numpy as np
 import pytest
@@ -91,7 +93,10 @@ def assert_same(ours, expected, tolerance):
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_float64_steps_equal_the_cpus(gpu, preset):
+@pytest.mark.parametrize("products", ["one", "several"])
+def test_float64_steps_equal_the_cpus(gpu, preset, products, request):
+    if products == "several":
+        request.getfixturevalue("launches_for_nothing")
     config = small_preset(preset)
     gans = [gan_of(config, device, "float64") for device in (gpu.device, CPU)]
     losses = [
@@ -353,9 +358,6 @@ class TestCommandLine:
 
 
 class TestMemory:
-    def limited(self, gpu, limit):
-        gpu.device.limit_memory(limit)
-
     @pytest.fixture(autouse=True)
     def unlimited_afterwards(self, gpu):
         yield
@@ -363,28 +365,27 @@ class TestMemory:
 
     @pytest.mark.slow
     def test_the_batch_size_in_the_message_fits(self, gpu, tmp_path):
-        import re
-
         data = tmp_path / "data"
         write_dataset(data / "t.h5", count=300, height=32, width=32)
 
         def train(batch_size, name):
-            return run(
+            gc.collect()  # of the run before, whose process would have ended
+            result = run(
                 "train", "--dataset", "t", "--data-dir", data, "--device", "gpu",
                 "--preset", "quick32", "--out", tmp_path / name, "--steps", 2,
                 "--batch-size", batch_size, "--gpu-memory", "48MiB",
             )  # fmt: skip
+            return result.exit_code, result.stderr.splitlines()[-1]
 
-        result = train(256, "first")
-        assert result.exit_code == 1
-        error = result.stderr.splitlines()[-1]
+        exit_code, error = train(256, "first")
+        assert exit_code == 1
         match = re.search(r"batch of 256 .* --batch-size (\d+) fits", error)
         assert match, error
         fitting = int(match[1])
         assert 2 <= fitting < 256
-        assert train(fitting, "second").exit_code == 0
+        assert train(fitting, "second")[0] == 0
         # The estimate is not so careful as to be useless.
-        assert train(2 * fitting, "third").exit_code == 1
+        assert train(2 * fitting, "third")[0] == 1
 
     @pytest.mark.parametrize("limit", ["", "5", "5GB", "0%", "101%", "-1MiB"])
     def test_limits_that_cannot_be_read(self, gpu, limit):
