@@ -154,15 +154,15 @@ class Device:
                 pool.set_limit(size=int(number * 2 ** (20 if unit == "MiB" else 30)))
 
     def available_memory(self) -> int:
-        """Return the bytes that arrays of this process can take in all on a GPU."""
+        """Return the bytes that more arrays of this process can take on a GPU."""
         import cupy
 
         with cupy.cuda.Device(self.index):
             pool = cupy.get_default_memory_pool()
             pool.free_all_blocks()
             free, _ = cupy.cuda.runtime.memGetInfo()
-            available = free + pool.total_bytes()
-            return min(available, pool.get_limit() or available)
+            limit = pool.get_limit()
+            return min(free, limit - pool.used_bytes()) if limit else free
 
     def details(self) -> dict[str, Any]:
         """Return what a GPU says of itself: name, memory, driver, CUDA; {} for a CPU.
