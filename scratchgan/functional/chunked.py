@@ -79,6 +79,10 @@ class SharedWeight:
             self._made[key] = make(self.array)
         return self._made[key]
 
+    def forget(self) -> None:
+        """Free what was made; it is made again when asked for."""
+        self._made.clear()
+
 
 Images = Array | Deferred
 Weight = Array | SharedWeight

@@ -184,10 +184,16 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """
     size = math.prod(shape)
     key = name, np.dtype(dtype).char
-    buffers = _local.__dict__
+    buffers = _local.__dict__  # beside the count of `scratch_growth`
     if key not in buffers or buffers[key].size < size:
         buffers[key] = empty((size,), dtype)
+        _local.growth = scratch_growth() + 1
     return buffers[key][:size].reshape(shape)
+
+
+def scratch_growth() -> int:
+    """Return how often this thread has replaced scratch memory by a larger one."""
+    return getattr(_local, "growth", 0)
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property, lru_cache, partial
 from itertools import product
-from threading import get_ident
+from threading import get_ident, local
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,12 @@ from scratchgan.functional.minimal_filter import (
     plan_axis,
     transposed,
 )
-from scratchgan.functional.parallel import empty, run_chunks, scratch
+from scratchgan.functional.parallel import (
+    empty,
+    run_chunks,
+    scratch,
+    scratch_growth,
+)
 from scratchgan.functional.shapes import Padding, Pair, conv_output_size
 
 WEIGHT_CHUNK = 1 << 20
@@ -147,13 +152,27 @@ def make_plan(
 
 
 def tiles_of(plan: Plan, n: int, dtype: np.dtype) -> "Tiles":
-    """Return this thread's `Tiles` for chunks of n images."""
+    """Return this thread's `Tiles` for chunks of n images.
+
+    Planned anew when scratch memory has grown: old plans hold the memory that it has
+    replaced, at most a hundred megabytes in a large network.
+    """
+    if _planned.growth != scratch_growth():
+        _planned.growth = scratch_growth()
+        _tiles_of.cache_clear()
     return _tiles_of(get_ident(), plan, n, dtype)
 
 
 @lru_cache(maxsize=32)
 def _tiles_of(thread: int, plan: Plan, n: int, dtype: np.dtype) -> "Tiles":
     return Tiles(plan, n, dtype)
+
+
+class _Planned(local):
+    growth = 0  # of scratch memory, when this thread last looked
+
+
+_planned = _Planned()
 
 
 class Tiles:
@@ -202,12 +221,12 @@ class Tiles:
 
     @cached_property
     def M(self) -> AtPoints:  # noqa: N802
-        """Memory for the products V·U."""
+        """Memory for the products V·U, that of E: no primitive has need of both."""
         return self._stacks_of(self._all_products)
 
     @cached_property
     def _all_products(self) -> np.ndarray:
-        return self._at_all_points("M")
+        return self._at_all_points("products or gradients")
 
     def write_outputs(self, y: np.ndarray) -> None:
         """Write the outputs (n, O, OH, OW) of the products in M."""
@@ -221,9 +240,9 @@ class Tiles:
 
     @cached_property
     def P(self) -> AtPoints:  # noqa: N802
-        """Memory for the products E·Uᵀ."""
+        """Memory for the products E·Uᵀ, that of V if possible: needed one by one."""
         return [
-            scratch(f"P{number}", shape, self.dtype)
+            scratch(f"data or products{number}", shape, self.dtype)
             for number, shape in enumerate(self._summed_shapes())
         ]
 
@@ -244,27 +263,34 @@ class Tiles:
         The memory is this object's own: zeros around the images are written once.
         """
         rows, columns = self.plan.rows, self.plan.columns
+        # Blocks that are parts of V or of what is before it, see below, keep its zeros.
+        in_place = self.plan.one_group and (
+            rows.groups[0].taps == columns.groups[0].taps == 2
+        )
         V = [
-            # With one group some blocks are in V itself, see below: memory of its own.
             empty(shape, self.dtype)
-            if self.plan.one_group
-            else scratch(f"V{number}", shape, self.dtype)
+            if in_place
+            else scratch(f"data or products{number}", shape, self.dtype)
             for number, shape in enumerate(self._summed_shapes())
         ]
         groups = []
         for a, b in product(rows.groups, columns.groups):
             shape = self.n, a.count * b.count * self.plan.in_channels
-            across = {  # (row points, tile rows, columns, n, ·)
-                odd: empty((a.taps + 1, rows.tiles, b.blocks[odd], *shape), self.dtype)
-                for odd in (0, 1)
-            }
+            across = {}  # (row points, tile rows, columns, n, ·)
+            for odd in (0, 1):
+                size = (a.taps + 1, rows.tiles, b.blocks[odd], *shape)
+                across[odd] = (
+                    empty(size, self.dtype)
+                    if in_place
+                    else scratch(f"across{odd}", size, self.dtype)
+                )
             blocks = {
                 (parity, odd): empty(
                     (a.blocks[parity], b.blocks[odd], *shape), self.dtype
                 )
                 for parity, odd in product((0, 1), (0, 1))
             }
-            if self.plan.one_group and a.taps == b.taps == 2:
+            if in_place:
                 # At point 1 the data are d1 as it is: make it where it is needed.
                 at_1 = columns.points.index("1")
                 V_of_all = V[0].reshape(*self.plan.points_shape, *self._shape, -1)
@@ -297,7 +323,7 @@ class Tiles:
     def _gradient(self) -> tuple[AtPoints, dict[Pair, np.ndarray], list[Operation]]:
         """E; the four pixels of all tiles; the additions."""
         rows, columns = self.plan.rows.points, self.plan.columns.points
-        E = self._at_all_points("E")
+        E = self._at_all_points("products or gradients")
         # A tile's first output is its value at 0, its second that at infinity.
         firsts = [
             (points.index("0"), points.index("inf")) for points in (rows, columns)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from scratchgan.backend import Array
 from scratchgan.models.architecture import (
     NetworkConfig,
     Shape,
@@ -29,6 +30,7 @@ from scratchgan.nn import (
     Tanh,
     init,
 )
+from scratchgan.nn.block import BlockContext
 
 
 class Generator(Sequential):
@@ -60,6 +62,16 @@ class Generator(Sequential):
         self.config = config
         stages = plan_generator(config)
         super().__init__(**_build(stages, (config.latent_dim,), config, rng, dtype))
+
+    def forward(self, x: Array, labels: Array | None = None) -> tuple[Array, list]:
+        """Return images and the blocks' contexts; see `Sequential`."""
+        y, contexts = super().forward(x, labels)
+        # Before it goes backward, D makes its passes: they get the room of transformed
+        # weights, several times that of the weights, and these are made again then.
+        for ctx in contexts:
+            if isinstance(ctx, BlockContext):
+                ctx.weight.forget()
+        return y, contexts
 
 
 class Discriminator(Sequential):
