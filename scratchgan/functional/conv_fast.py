@@ -30,6 +30,8 @@ more than three. docs/fast-convolution.md has the derivation and what was measur
 import math
 import operator
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -71,6 +73,9 @@ FEWEST_PRODUCTS = 250_000_000
 """Multiplications of the definition in all; below, Python takes longer than they do."""
 CHUNK_TILES = 256
 """Tiles of 2x2 outputs in a chunk, the rows of its products."""
+FEWEST_OUTPUTS = 64
+"""Output channels that a worker takes for itself; with fewer, its data at the points
+would cost more than its products."""
 
 
 def conv2d(
@@ -141,20 +146,25 @@ def conv2d_backward(
     if need_dx:
         U = _at_points(plan, weight)
         dx = empty_images(x, plan.in_channels, x.shape[2:])
+    by_outputs = need_dweight and _has_few_tiles(plan, len(x))
+    dU = _dU_by_outputs(plan, x, dy) if by_outputs else None
     sums = _WeightSums(plan, x.dtype)
 
     def work(worker: int, start: int, stop: int) -> None:
         tiles = tiles_of(plan, stop - start, x.dtype)
         E = tiles.gradient(dy[start:stop])
-        if need_dweight:
+        if need_dweight and not by_outputs:
             sums.add(worker, tiles.data(x[start:stop]), E)
         if need_dx:
             _input_grad(tiles, E, U, dx[start:stop])
 
-    _run(plan, work, len(x))
+    if need_dx or not by_outputs:
+        _run(plan, work, len(x))
+    if need_dweight and not by_outputs:
+        dU = sums.total()
     return (
         dx if need_dx else None,
-        weights_of(plan, sums.total()) if need_dweight else None,
+        weights_of(plan, dU) if need_dweight else None,
     )
 
 
@@ -176,20 +186,25 @@ def conv_transpose2d_backward(
     if need_dx:
         U = _at_points(plan, weight)
         dx = empty_images(x, plan.out_channels, x.shape[2:])
+    by_outputs = need_dweight and _has_few_tiles(plan, len(x))
+    dU = _dU_by_outputs(plan, dy, x) if by_outputs else None
     sums = _WeightSums(plan, x.dtype)
 
     def work(worker: int, start: int, stop: int) -> None:
         tiles = tiles_of(plan, stop - start, x.dtype)
         V = tiles.data(dy[start:stop])
-        if need_dweight:
+        if need_dweight and not by_outputs:
             sums.add(worker, V, tiles.gradient(x[start:stop]))
         if need_dx:
             _forward(tiles, V, U, dx[start:stop])
 
-    _run(plan, work, len(x))
+    if need_dx or not by_outputs:
+        _run(plan, work, len(x))
+    if need_dweight and not by_outputs:
+        dU = sums.total()
     return (
         dx if need_dx else None,
-        weights_of(plan, sums.total()) if need_dweight else None,
+        weights_of(plan, dU) if need_dweight else None,
     )
 
 
@@ -220,14 +235,7 @@ class _WeightSums:
         first = worker not in self._of_worker
         if first:
             self._of_worker[worker] = empty_at_points(self._plan, self._dtype)
-        for stacks in zip(V, E, self._of_worker[worker], strict=True):
-            # One matrix at a time: product and sum then are in the core's cache.
-            for v, e, dU in zip(*stacks, strict=True):
-                if first:
-                    np.matmul(v.T, e, out=dU)
-                else:
-                    part = scratch("dU", dU.shape, self._dtype)
-                    dU += np.matmul(v.T, e, out=part)
+        _add_products(V, E, self._of_worker[worker], first=first)
 
     def total(self) -> AtPoints:
         """Return the sum over workers, in their order, and forget the parts."""
@@ -236,6 +244,65 @@ class _WeightSums:
             for dU, part in zip(first, self._of_worker.pop(worker), strict=True):
                 update_in_parts(operator.iadd, dU, part)
         return first
+
+
+def _has_few_tiles(plan: Plan, images: int) -> bool:
+    """Return whether workers share out the outputs of dU rather than the images.
+
+    With few images of few tiles, as in the networks' deepest layers, a product with a
+    worker's share of the images has few rows and costs as much for reading and writing
+    the weights as for multiplying; and every worker has a dU of its own, a hundred
+    megabytes in the paper's network.
+    """
+    threads = thread_count()
+    share = plan.out_channels // threads
+    return (
+        threads > 1
+        and images * plan.tiles <= CHUNK_TILES * threads
+        and share * threads == plan.out_channels
+        and share >= FEWEST_OUTPUTS
+    )
+
+
+def _dU_by_outputs(  # noqa: N802
+    plan: Plan, image: Images, gradient: Images
+) -> AtPoints:
+    """Return dU = Vᵀ·E, each worker computing some of its columns from all images."""
+    threads, images = thread_count(), len(image)
+    dU = empty_at_points(plan, image.dtype)
+    part = _with_outputs(plan, plan.out_channels // threads)
+    chunk = max(1, CHUNK_TILES // plan.tiles)
+
+    def work(worker: int, index: int, stop: int) -> None:
+        columns = slice(index * part.out_channels, stop * part.out_channels)
+        for start in range(0, images, chunk):
+            chosen = slice(start, min(start + chunk, images))
+            tiles = tiles_of(part, chosen.stop - start, image.dtype)
+            V = tiles.data(image[chosen])
+            E = tiles.gradient(gradient[chosen][:, columns])
+            _add_products(V, E, [u[..., columns] for u in dU], first=start == 0)
+
+    with one_blas_thread():
+        run_chunks(work, threads, 1)
+    return dU
+
+
+@cache
+def _with_outputs(plan: Plan, out_channels: int) -> Plan:
+    """Return the plan for fewer output channels: the same one for the same question."""
+    return replace(plan, out_channels=out_channels)
+
+
+def _add_products(V: AtPoints, E: AtPoints, dU: AtPoints, *, first: bool) -> None:
+    """Add Vᵀ·E to dU, or set it if this is the first part."""
+    for stacks in zip(V, E, dU, strict=True):
+        # One matrix at a time: product and sum then are in the core's cache.
+        for v, e, sums in zip(*stacks, strict=True):
+            if first:
+                np.matmul(v.T, e, out=sums)
+            else:
+                part = scratch("dU", sums.shape, sums.dtype)
+                sums += np.matmul(v.T, e, out=part)
 
 
 def _worth_it(

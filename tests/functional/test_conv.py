@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scratchgan.functional import conv_fast, conv_matmul, parallel, tiles
+from scratchgan.functional import (
+    conv_fast,
+    conv_matmul,
+    conv_reference,
+    parallel,
+    tiles,
+)
 from scratchgan.functional.chunked import Deferred, SharedWeight
 from scratchgan.functional.conv import (
     conv2d,
@@ -548,3 +554,31 @@ def test_shapes_that_gain_are_computed_with_fewer_products(
     for call in calls:
         with pytest.raises(FastChosenError if fast else MatmulChosenError):
             call()
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("images", [1, 3, 9])
+def test_weight_gradients_shared_out_by_outputs(monkeypatch, rng, threads, images):
+    """Few tiles are shared out by outputs; the result is that of sharing images."""
+    monkeypatch.setattr("scratchgan.functional.parallel._threads", threads)
+    shared = []
+    by_outputs = conv_fast._dU_by_outputs
+    monkeypatch.setattr(
+        conv_fast,
+        "_dU_by_outputs",
+        lambda *args: shared.append(args) or by_outputs(*args),
+    )
+    x, dy = rng.normal(size=(images, 4, 6, 6)), rng.normal(size=(images, 6, 3, 3))
+    weight = rng.normal(size=(6, 4, 4, 4))
+    settings = (2, 2), Padding(1, 1, 1, 1)
+    for need_dx in (False, True):
+        dx, dweight = conv_fast.conv2d_backward(x, dy, weight, *settings, need_dx, True)
+        expected = conv_reference.conv2d_weight_grad(x, dy, (4, 4), *settings)
+        assert_close(dweight, expected)
+        assert (dx is not None) == need_dx
+        _, dweight = conv_fast.conv_transpose2d_backward(
+            dy, x, weight, *settings, need_dx, True
+        )
+        assert_close(dweight, expected)
+    # A chunk has 8 tiles (`fast_everywhere`), an image 4; 6 outputs can be shared out.
+    assert bool(shared) == (threads > 1 and 4 * images <= 8 * threads)
