@@ -112,7 +112,7 @@ def fast_everywhere(monkeypatch):
     monkeypatch.setattr(conv_fast, "FEWEST_SAVED", 0)
     monkeypatch.setattr(conv_fast, "FEWEST_PRODUCTS", 0)
     monkeypatch.setattr(conv_fast, "CHUNK_TILES", 8)
-    monkeypatch.setattr(conv_fast, "FEWEST_OUTPUTS", 1)
+    monkeypatch.setattr(conv_fast, "LARGE_WEIGHTS", 0)
 
 
 @pytest.fixture

@@ -98,6 +98,13 @@ class Plan:
             * self.in_channels
         )
 
+    @property
+    def weight_values(self) -> int:
+        """Number of values of U."""
+        rows, columns = self.points_shape
+        summed = sum(self.summed(i, j) for i, j in np.ndindex(rows, columns))
+        return summed * self.out_channels
+
     @cached_property
     def stacks(self) -> list[tuple[int, int, int, int]]:
         """Slices of the points (i to i', j to j') whose matrices make up one stack.
