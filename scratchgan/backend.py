@@ -6,11 +6,15 @@ needed they take the module from the array: ``xp = get_array_module(x)``.
 """
 
 import contextlib
+import gc
+import importlib.metadata
 import re
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +24,7 @@ from scratchgan.errors import DeviceError
 Array = Any
 """A ``numpy.ndarray`` or a ``cupy.ndarray``."""
 
-INSTALL_CUPY = 'pip install "cupy-cuda12x[ctk]"'
+DEFAULT_WHEEL = "cupy-cuda12x"
 CUDA_ERROR_INSUFFICIENT_DRIVER = 35
 CUDA_ERROR_NO_DEVICE = 100
 
@@ -136,16 +140,11 @@ class Device:
         DeviceError
             If the limit cannot be read, or this is not a GPU.
         """
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%|MiB|GiB)", limit.strip())
-        if not match or (match[2] == "%" and not 0 < float(match[1]) <= 100):
-            raise DeviceError(
-                f"memory limit {limit!r} is not known; write 75%, 512MiB or 6GiB"
-            )
+        number, unit = read_memory_limit(limit)
         if self.kind == "cpu":
             raise DeviceError("a limit of GPU memory needs a GPU; this is the CPU")
         import cupy
 
-        number, unit = float(match[1]), match[2]
         with cupy.cuda.Device(self.index):
             pool = cupy.get_default_memory_pool()
             if unit == "%":
@@ -191,21 +190,86 @@ class Device:
 CPU = Device("cpu")
 
 
-def measured_memory(
-    device: Device, prepare: Callable[[], Any], work: Callable[[Any], None]
-) -> int:
-    """Return the bytes of a GPU's memory that ``work(prepare())`` takes at most.
+def read_memory_limit(limit: str) -> tuple[float, str]:
+    """Return number and unit of a limit such as ``75%``, ``512MiB`` or ``6GiB``.
 
-    What only ``prepare`` needed for a while does not count.
+    Raises
+    ------
+    DeviceError
+        If it is none, or nothing.
     """
-    import cupy
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%|MiB|GiB)", limit.strip())
+    number, unit = (float(match[1]), match[2]) if match else (0.0, "")
+    if number <= 0 or (unit == "%" and number > 100):
+        raise DeviceError(
+            f"memory limit {limit!r} is not known; write 75%, 512MiB or 6GiB"
+        )
+    return number, unit
 
-    pool = cupy.cuda.MemoryPool()
-    with cupy.cuda.Device(device.index), cupy.cuda.using_allocator(pool.malloc):
-        prepared = prepare()
-        pool.free_all_blocks()
-        work(prepared)
-        return pool.total_bytes()
+
+def is_out_of_device_memory(error: BaseException) -> bool:
+    """Return whether a GPU's memory ran out, not the machine's."""
+    cupy = sys.modules.get("cupy")
+    return cupy is not None and isinstance(error, cupy.cuda.memory.OutOfMemoryError)
+
+
+class MemoryTrial:
+    """Finds out what work takes of a GPU's memory, by doing it in memory of its own.
+
+    Parameters
+    ----------
+    device : Device
+        A GPU.
+    limit : int
+        Bytes that may be taken.
+    """
+
+    def __init__(self, device: Device, limit: int) -> None:
+        import cupy
+
+        self._device = device
+        self._pool = cupy.cuda.MemoryPool()
+        with cupy.cuda.Device(device.index):
+            self._pool.set_limit(size=limit)
+
+    def measure(
+        self, prepare: Callable[[], Any], work: Callable[[Any], int | None]
+    ) -> int | None:
+        """Return the bytes that ``work(prepare())`` takes; None if they are too many.
+
+        What only ``prepare`` needed for a while does not count. ``work`` may return
+        bytes that it took elsewhere. All memory is given back.
+        """
+        try:
+            return self._measure(prepare, work)
+        except MemoryError as error:
+            if not is_out_of_device_memory(error):
+                raise
+            forget_arrays_of(error)
+            return None
+        finally:
+            gc.collect()
+            self._pool.free_all_blocks()
+
+    def _measure(
+        self, prepare: Callable[[], Any], work: Callable[[Any], int | None]
+    ) -> int:
+        import cupy
+
+        with (
+            cupy.cuda.Device(self._device.index),
+            cupy.cuda.using_allocator(self._pool.malloc),
+        ):
+            prepared = prepare()
+            self._pool.free_all_blocks()
+            elsewhere = work(prepared) or 0
+            return self._pool.total_bytes() + elsewhere
+
+
+def forget_arrays_of(error: BaseException) -> None:
+    """Free what the functions that an error ended had in their variables."""
+    traceback.clear_frames(error.__traceback__)
+    gc.collect()
 
 
 class Upload:
@@ -238,15 +302,15 @@ class Upload:
         order = _memory_order(array)
         in_order = array.transpose(order)
         with cupy.cuda.Device(self._device.index):
+            # The host's buffer is the copy's until it has left.
+            if self._arrived is not None and not self._arrived.done:
+                self._arrived.synchronize()
             if self._host is None or self._host.size < array.size:
                 self._host = cupyx.empty_pinned((array.size,), array.dtype)
                 self._there = cupy.empty((array.size,), array.dtype)
                 self._stream = cupy.cuda.Stream(non_blocking=True)
-                self._arrived = self._released = None
                 # The memory may still be in use by work queued before it was freed.
                 self.release()
-            if self._arrived is not None and not self._arrived.done:
-                self._arrived.synchronize()
             host = self._host[: array.size].reshape(in_order.shape)
             there = self._there[: array.size].reshape(in_order.shape)
             np.copyto(host, in_order)
@@ -261,6 +325,11 @@ class Upload:
         import cupy
 
         cupy.cuda.get_current_stream().wait_event(self._arrived)
+        return self._view
+
+    @property
+    def array(self) -> Array:
+        """The array on the GPU, whether its values have arrived or not."""
         return self._view
 
     def release(self) -> None:
@@ -286,14 +355,22 @@ class RecordedWork:
     ----------
     result : object
         What the function returned: arrays that each repetition fills.
+    memory_bytes : int
+        What it allocated.
     """
 
     def __init__(self, function: Callable[[], Any]) -> None:
         import cupy
 
         self._stream = cupy.cuda.get_current_stream()
-        self._memory = cupy.cuda.MemoryPool()
-        with cupy.cuda.using_allocator(self._memory.malloc):
+        memory, others = _graph_memory(cupy), cupy.get_default_memory_pool()
+        # What other work has given back is not for the graph to use.
+        others.free_all_blocks()
+        memory.free_all_blocks()
+        if others.get_limit():
+            memory.set_limit(size=max(1, others.get_limit() - others.total_bytes()))
+        before = memory.total_bytes()
+        with cupy.cuda.using_allocator(memory.malloc):
             self._stream.begin_capture()
             try:
                 self.result = function()
@@ -303,6 +380,7 @@ class RecordedWork:
                     self._stream.end_capture()
                 raise
             self._graph = self._stream.end_capture()
+        self.memory_bytes = memory.total_bytes() - before
 
     def repeat(self) -> None:
         """Queue the work again."""
@@ -368,19 +446,39 @@ def gpu_status(index: int = 0) -> GpuStatus:
     except ImportError as error:
         if error.name == "cupy":
             return GpuStatus(
-                False, "not-installed", f"CuPy is not installed; run {INSTALL_CUPY}"
+                False,
+                "not-installed",
+                f"CuPy is not installed; run {_install_command()}",
             )
         return GpuStatus(
             False,
             "broken-install",
             f"CuPy is installed but does not import ({error}); "
-            f"reinstall it with {INSTALL_CUPY}",
+            f"reinstall it with {_install_command()}",
         )
     problem = _driver_problem(cupy, index) or _self_test_problem(cupy, index)
     if problem and problem.case == "self-test":
         # A missing library shows only when something needs it, in CuPy's words.
         problem = _library_problem() or problem
     return problem or GpuStatus(True, "ok", "")
+
+
+def _install_command() -> str:
+    """Return the command that installs CuPy with its libraries, as the wheel there is.
+
+    Two wheels of CuPy in one environment do not work.
+    """
+    wheels = (f"cupy-cuda{major}x" for major in (11, 12, 13))
+    installed = [wheel for wheel in wheels if _is_installed(wheel)]
+    return f'pip install "{(installed or [DEFAULT_WHEEL])[0]}[ctk]"'
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _driver_problem(cupy: Any, index: int) -> GpuStatus | None:
@@ -446,7 +544,7 @@ def _library_problem() -> GpuStatus | None:
     return GpuStatus(
         False,
         "missing-libraries",
-        f"CUDA libraries are missing ({', '.join(missing)}); run {INSTALL_CUPY}",
+        f"CUDA libraries are missing ({', '.join(missing)}); run {_install_command()}",
     )
 
 
@@ -472,3 +570,13 @@ def _self_test_problem(cupy: Any, index: int) -> GpuStatus | None:
 
 def _cuda_version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"
+
+
+@cache
+def _graph_memory(cupy: Any) -> Any:
+    """Return the pool for what graphs allocate.
+
+    It outlives them: a pool of CuPy's that ends before its arrays never gives their
+    memory back.
+    """
+    return cupy.cuda.MemoryPool()

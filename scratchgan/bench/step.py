@@ -131,8 +131,6 @@ class StepCounts:
         anything between two of them.
     copies_to_device, bytes_to_device : int
         z and Adam's rates; a training run sends its images as well.
-    copies_to_host, bytes_to_host : int
-        Each waits for the GPU.
     device_memory_bytes : int
         What CuPy's pool takes for the networks, the optimisers and steps of this batch.
     """
@@ -145,9 +143,7 @@ class StepCounts:
     bytes_moved: int
     copies_to_device: int
     bytes_to_device: int
-    copies_to_host: int
-    bytes_to_host: int
-    device_memory_bytes: int
+    device_memory_bytes: int | None
 
 
 def count_step(config: TrainConfig, device: Device) -> StepCounts:
@@ -178,8 +174,6 @@ def count_step(config: TrainConfig, device: Device) -> StepCounts:
         bytes_moved=done["bytes"],
         copies_to_device=moved["to_device"],
         bytes_to_device=moved["to_device_bytes"],
-        copies_to_host=moved["to_host"],
-        bytes_to_host=moved["to_host_bytes"],
         device_memory_bytes=step_memory(config, device, config.batch_size),
     )
 

@@ -261,8 +261,7 @@ def _counts_in_words(counts: dict) -> list[str]:
         f"its products make {counts['operations'] / 1e9:.4g} GFLOP; all together move "
         f"{counts['bytes_moved'] / 1e9:.4g} GB of the GPU's memory",
         f"it copies {counts['bytes_to_device']:,} bytes to the GPU in "
-        f"{counts['copies_to_device']} copies, images apart, and "
-        f"{counts['bytes_to_host']:,} bytes back",
+        f"{counts['copies_to_device']} copies, images apart",
         f"it takes {_megabytes(counts['device_memory_bytes'])} of the GPU's memory",
     ]
 

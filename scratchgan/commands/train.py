@@ -142,6 +142,7 @@ def _start(config: TrainConfig, out: Path, data_dir: str | None, dry_run: bool) 
     from scratchgan.backend import resolve_device
     from scratchgan.datasets.schema import open_dataset
     from scratchgan.training import launch
+    from scratchgan.training.device_memory import explained
     from scratchgan.training.forecast import forecast
     from scratchgan.training.run_folder import create_run
     from scratchgan.training.state import new_state
@@ -155,17 +156,20 @@ def _start(config: TrainConfig, out: Path, data_dir: str | None, dry_run: bool) 
     with open_dataset(path) as dataset:
         config = launch.fit_to_dataset(config, dataset)
         images = len(dataset.rows_of_split(config.split))
+        with explained(config, device):
+            outlook = forecast(config, device, images)
         lines = [
             *launch.describe_data(config, dataset),
-            *launch.describe_plan(config, images, forecast(config, device, images)),
-            launch.describe_device(config.device, device),
+            *launch.describe_plan(config, images, outlook),
+            launch.describe_device(config, device),
         ]
         if dry_run:
             _print_dry_run(config, lines, None)
             return
         for line in lines:
             click.echo(line, err=True)
-        state = new_state(_from_any_folder(config, path), device)
+        with explained(config, device):
+            state = new_state(_from_any_folder(config, path), device)
         run = create_run(out, path.stem, config.preset)
         click.echo(f"run: {run.path}", err=True)
         _run(state, dataset, run, device)
@@ -190,9 +194,10 @@ def _resume(
     checkpoint = find_checkpoint(resume or None, out)
     run = run_of_checkpoint(checkpoint)
     device = resolve_device(given.get("device") or read_config(checkpoint).device)
+    config = _configure(read_config(checkpoint), {"max_minutes": None, **given})
+    prepare_device(config, device)
     state = load_state(checkpoint, device)
-    state.config = _configure(state.config, {"max_minutes": None, **given})
-    prepare_device(state.config, device)
+    state.config = config
     path = find_dataset(state.config.dataset, data_dir)
     state.config = _from_any_folder(state.config, path)
     with open_dataset(path) as dataset:

@@ -39,7 +39,8 @@ def multiply(a: Array, b: Array, out: Array, *, add: bool = False) -> None:
     Raises
     ------
     ValueError
-        If an array has neither contiguous rows nor contiguous columns.
+        If shapes or dtypes do not fit each other, or an array has neither contiguous
+        rows nor contiguous columns.
     """
     if not has_kernels(out):
         if add:
@@ -50,6 +51,11 @@ def multiply(a: Array, b: Array, out: Array, *, add: bool = False) -> None:
     cupy = get_array_module(out)
     cublas = cupy.cuda.cublas
     (M, K), N = a.shape, b.shape[1]
+    if (b.shape[0], *out.shape) != (K, M, N) or not a.dtype == b.dtype == out.dtype:
+        raise ValueError(
+            f"a {a.dtype} {a.shape} times b {b.dtype} {b.shape} does not give out "
+            f"{out.dtype} {out.shape}"
+        )
     # cuBLAS counts along columns first: to it every array here is its own transpose,
     # and so it is asked for outᵀ = bᵀ·aᵀ.
     b_transposed, ldb = _layout(b)

@@ -19,7 +19,8 @@ extern "C" __global__ void to_strips(const real *x, real *strips, int J, int N, 
     rest /= K;
     int h = h0 + rest % P, n = rest / P;
     bool inside = 0 <= h && h < H && 0 <= w && w < W;
-    out[e] = inside ? x[(long long)n * xn + c * xc + h * xh + w * xw] : real(0);
+    out[e] = inside ? x[(long long)n * xn + (long long)c * xc +
+                             (long long)h * xh + w * xw] : real(0);
   }
 }
 

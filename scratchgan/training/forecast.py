@@ -10,10 +10,9 @@ from scratchgan.backend import Device
 from scratchgan.datasets.loader import WINDOW_BYTES
 from scratchgan.functional.parallel import one_blas_thread
 from scratchgan.models.architecture import Stage, plan_discriminator, plan_generator
-from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.state import TrainingState, new_state
-from scratchgan.training.step import Batch, train_step
+from scratchgan.training.trial import make_random_step
 
 PROBE_BATCHES = (4, 16)
 
@@ -77,38 +76,28 @@ def _kept_values(stage: Stage) -> int:
 
 
 def measure_step_seconds(config: TrainConfig, device: Device) -> float:
-    """Return the seconds of one step at the configured batch size, extrapolated."""
-    small, large = PROBE_BATCHES
+    """Return the seconds of one step at the configured batch size.
+
+    On the CPU extrapolated from two small batches. On a GPU these would say nothing,
+    starting their kernels takes longer than running them, so the batch itself is timed.
+    """
     state = new_state(config, device)
     # As `train` computes, and whatever the learning rate makes of the numbers.
     with one_blas_thread(), np.errstate(all="ignore"):
+        if device.kind == "gpu":
+            return _best_time(state, device, config.batch_size)
+        small, large = PROBE_BATCHES
         _timed_step(state, device, small)  # first calls load code and memory
-        seconds = {
-            size: min(_timed_step(state, device, size) for _ in range(2))
-            for size in PROBE_BATCHES
-        }
+        seconds = {size: _best_time(state, device, size) for size in PROBE_BATCHES}
     slope = max(0.0, (seconds[large] - seconds[small]) / (large - small))
     return seconds[large] + slope * (config.batch_size - large)
+
+
+def _best_time(state: TrainingState, device: Device, size: int) -> float:
+    return min(_timed_step(state, device, size) for _ in range(2))
 
 
 def _timed_step(state: TrainingState, device: Device, size: int) -> float:
     start = time.perf_counter()
     make_random_step(state, device, size)
     return time.perf_counter() - start
-
-
-def make_random_step(state: TrainingState, device: Device, size: int) -> None:
-    """Make a step on ``size`` random images, and wait until it is done."""
-    config, network = state.config, state.config.network
-    rng = np.random.default_rng(0)
-    images = rng.uniform(-1, 1, (size, *network.image_shape)).astype(np.float32)
-    labels = np.eye(max(1, network.classes), dtype=np.float32)[np.zeros(size, int)]
-    batch = Batch(device.put(images), device.put(labels) if network.classes else None)
-    losses = train_step(
-        state.gan,
-        [batch] * config.batches_a_step,
-        lambda count: device.put(draw_latent(network, count, rng)),
-        config.update_order,
-        check_finite=False,
-    )
-    float(losses.loss_g)  # a GPU has finished only when a number comes back

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from scratchgan.backend import Device, gpu_status
+from scratchgan.backend import Device, gpu_status, read_memory_limit
 from scratchgan.datasets.loader import check_rows, check_size
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import DatasetError
@@ -58,24 +58,38 @@ def describe_data(config: TrainConfig, dataset: Dataset) -> list[str]:
 
 
 def prepare_device(config: TrainConfig, device: Device) -> None:
-    """Set what the settings say about a GPU; on the CPU they have no effect.
+    """Set what the settings say about a GPU.
 
     Raises
     ------
     DeviceError
         If the limit of memory cannot be read.
     """
+    if config.gpu_memory:
+        read_memory_limit(config.gpu_memory)
     if device.kind == "gpu":
         allow_tf32(config.tf32)
         if config.gpu_memory:
             device.limit_memory(config.gpu_memory)
 
 
-def describe_device(request: str, device: Device) -> str:
+def _without_effect(config: TrainConfig) -> str:
+    """Return which settings are for a GPU only, in words."""
+    for_gpu = {
+        "--tf32": config.tf32,
+        "--cuda-graph": config.cuda_graph,
+        "--gpu-memory": config.gpu_memory,
+    }
+    given = [name for name, value in for_gpu.items() if value]
+    return f"; without effect there: {', '.join(given)}" if given else ""
+
+
+def describe_device(config: TrainConfig, device: Device) -> str:
     """Return a line on where it computes, and why if the choice was ours."""
+    request = config.device
     if device.kind == "cpu":
         why = f" ({gpu_status().message})" if request == "auto" else ""
-        return f"device: cpu{why}"
+        return f"device: cpu{why}{_without_effect(config)}"
     details = device.details()
     name = f"{details['name']}, {details['memory_bytes'] / 2**30:.1f} GiB"
     why = "; auto takes a GPU that passes its self-test" if request == "auto" else ""

@@ -9,7 +9,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from scratchgan.backend import Array, Device
+from scratchgan.backend import (
+    Array,
+    Device,
+    forget_arrays_of,
+    is_out_of_device_memory,
+)
 from scratchgan.datasets.loader import BatchLoader, reduce_images
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import DeviceError, NonFiniteError, OutputError
@@ -20,10 +25,11 @@ from scratchgan.models.latent import draw_latent
 from scratchgan.optim import decayed_lr
 from scratchgan.training.checkpoint import refuse_non_finite, save_checkpoint
 from scratchgan.training.config import batches_an_epoch, config_to_dict
-from scratchgan.training.device_memory import fitting_batch_size
+from scratchgan.training.device_memory import advice
 from scratchgan.training.diagnose import first_non_finite
 from scratchgan.training.feed import Feed
 from scratchgan.training.preview import (
+    BATCH,
     generate_images,
     image_grid,
     labels_for_grid,
@@ -98,22 +104,14 @@ def train(
     """
     try:
         return _train(state, dataset, run, device, show_progress)
-    except MemoryError:
-        if device.kind == "cpu":
+    except MemoryError as error:
+        if not is_out_of_device_memory(error):
             raise
-        # What fits is measured below, when the failed step's arrays are gone.
+        forget_arrays_of(error)
     raise DeviceError(
-        f"training stopped at step {state.step:,}: a batch of "
-        f"{state.config.batch_size} images does not fit into the memory of {device}; "
-        f"{_advice(state, device)}; {_last_checkpoint(run)}"
+        f"training stopped at step {state.step:,}: {advice(state.config, device)}; "
+        f"{_last_checkpoint(run)}"
     )
-
-
-def _advice(state: TrainingState, device: Device) -> str:
-    fitting = fitting_batch_size(state.config, device)
-    if fitting < 2:
-        return "not even two images fit: use a smaller network, or --device cpu"
-    return f"--batch-size {fitting} fits"
 
 
 def _train(
@@ -238,15 +236,13 @@ class _Session:
         fed = self.feed.take()
         batches = [one.batch for one in fed]
         # Asking a GPU for a number makes it finish its queue: only when logging.
-        check = self.device.kind == "cpu" or (state.step + 1) % config.log_every == 0
+        check = self.device.kind == "cpu" or self._logs(state.step + 1)
         try:
             self.losses = self._make_step(batches, check)
         except NonFiniteError as error:
-            culprit = first_non_finite(
-                state.gan, batches[0], self._draw_z(len(batches[0].images))
-            )
             raise NonFiniteError(
-                f"{error}; it began at {culprit}; a smaller --lr is the usual cure"
+                f"{error}; it began {self._where_it_began(batches[0])}; a smaller --lr "
+                "is the usual cure"
             ) from None
 
         state.step += 1
@@ -258,10 +254,21 @@ class _Session:
         if state.batch == self.epoch_batches:
             state.epoch, state.batch = last.epoch + 1, 0
 
+    def _logs(self, step: int) -> bool:
+        return step == 1 or step % self.config.log_every == 0
+
+    def _where_it_began(self, batch: Batch) -> str:
+        """Return where a loss that is not finite came from, in words."""
+        if self.device.kind == "gpu":
+            # The steps since have carried it everywhere.
+            return "after the last record of the log"
+        z = self._draw_z(len(batch.images))
+        return f"at {first_non_finite(self.state.gan, batch, z)}"
+
     def write_what_is_due(self) -> dict[str, Any] | None:
         """Write what this step's number asks for; return the log record, if any."""
         step, config, record = self.state.step, self.config, None
-        if step == 1 or step % config.log_every == 0:
+        if self._logs(step):
             record = self.log(keep=True)
         if step % config.checkpoint_every == 0:
             self.save_checkpoint()
@@ -311,6 +318,7 @@ class _Session:
             range(count),
             self.device,
             labels=labels_for_grid(network, count, config.grid_columns),
+            batch_size=min(BATCH, config.batch_size),  # no more memory than a step
         )
         grid = image_grid(images, config.grid_columns)
         save_png(grid, self.run.samples / f"{name}.png")

@@ -27,6 +27,7 @@ def generate_images(
     *,
     labels: Sequence[int] | None = None,
     batch_statistics: bool = False,
+    batch_size: int = BATCH,
 ) -> np.ndarray:
     """Return the image of each seed, uint8 (N, H, W, C).
 
@@ -43,11 +44,13 @@ def generate_images(
     batch_statistics : bool, default=False
         Normalise with the statistics of the images made together, as the authors
         did, all seeds in one batch, instead of the running averages of the training.
+    batch_size : int, default=64
+        Images made at a time otherwise.
     """
     config = generator.config
     z = latent_from_seeds(config, seeds)  # (N, latent_dim)
     rows = one_hot(labels, config.classes) if config.classes else None
-    size = len(seeds) if batch_statistics else BATCH
+    size = len(seeds) if batch_statistics else batch_size
     was_training = generator.training
     averages = {name: array.copy() for name, array in generator.buffers().items()}
     generator.train(batch_statistics)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scratchgan.backend import Array, Device, RecordedWork, copy_to_device
+from scratchgan.backend import Array, Device, RecordedWork, Upload
 from scratchgan.training.step import Batch, Gan, StepLosses, train_step
 
 WARM_UP_STEPS = 2
@@ -49,7 +49,13 @@ class RecordedStep:
         self._warm_up = WARM_UP_STEPS
         self._work: RecordedWork | None = None
         self._batches: list[Batch] = []  # that the graph reads
-        self._z: list[Array] = []
+        self._z: list[Upload] = []  # through which each z of a step comes
+        self._z_counts: list[int] = []
+
+    @property
+    def memory_bytes(self) -> int:
+        """Bytes of the GPU's memory that the graph takes; 0 before it is recorded."""
+        return self._work.memory_bytes if self._work else 0
 
     def __call__(self, batches: list[Batch]) -> StepLosses:
         """Make one step, as `train_step` without looking at the losses."""
@@ -59,17 +65,20 @@ class RecordedStep:
             return self._updates(batches, self._put_z)
         if self._warm_up:
             self._warm_up -= 1
-            self._z = []  # of the last of these steps, the arrays are kept
-            return self._updates(batches, self._put_and_keep_z)
+            self._z, self._z_counts = [], []  # those of the last of these steps stay
+            return self._updates(batches, self._upload_z)
         if self._work is None:
             self._record(batches)
         for own, given in zip(self._batches, batches, strict=True):
             own.images[...] = given.images
             if own.labels is not None:
                 own.labels[...] = given.labels
-        for z in self._z:
-            copy_to_device(z, self._draw_z(len(z)))
+        for z, count in zip(self._z, self._z_counts, strict=True):
+            z.start(self._draw_z(count))
+            z.finish()
         self._work.repeat()
+        for z in self._z:
+            z.release()
         return self._work.result
 
     def _record(self, batches: list[Batch]) -> None:
@@ -77,7 +86,7 @@ class RecordedStep:
             Batch(b.images.copy(), None if b.labels is None else b.labels.copy())
             for b in batches
         ]
-        z = iter(self._z)
+        z = iter([upload.array for upload in self._z])
         self._work = RecordedWork(
             lambda: self._updates(self._batches, lambda count: next(z))
         )
@@ -92,6 +101,8 @@ class RecordedStep:
     def _put_z(self, count: int) -> Array:
         return self._device.put(self._draw_z(count))
 
-    def _put_and_keep_z(self, count: int) -> Array:
-        self._z.append(self._put_z(count))
-        return self._z[-1]
+    def _upload_z(self, count: int) -> Array:
+        self._z.append(Upload(self._device))
+        self._z_counts.append(count)
+        self._z[-1].start(self._draw_z(count))
+        return self._z[-1].finish()
