@@ -57,16 +57,23 @@ def to_host(array: Array) -> np.ndarray:
 def copy_to_device(array: Array, values: np.ndarray) -> None:
     """Give a dense array on a GPU new values of its shape and dtype."""
     _count_transfer("to_device", values.nbytes)
-    order = _memory_order(array)  # CuPy copies to arrays in C order only
+    order = memory_order(array)  # CuPy copies to arrays in C order only
     array.transpose(order).set(np.ascontiguousarray(values.transpose(order)))
 
 
-def _memory_order(array: Array) -> list[int]:
+def memory_order(array: Array) -> list[int]:
     """Return the axes from the one of the largest steps in memory to the smallest."""
     return sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
 
 
-def _inverse(order: list[int]) -> list[int]:
+def inverse_order(order: list[int]) -> list[int]:
+    """Return the order of axes that undoes another.
+
+    Examples
+    --------
+    >>> inverse_order([2, 0, 1])
+    [1, 2, 0]
+    """
     return [order.index(axis) for axis in range(len(order))]
 
 
@@ -111,12 +118,12 @@ class Device:
             return to_host(array)
         import cupy
 
-        order = _memory_order(array)
+        order = memory_order(array)
         if isinstance(array, np.ndarray):
             _count_transfer("to_device", array.nbytes)
         with cupy.cuda.Device(self.index):
             in_order = cupy.asarray(array.transpose(order))
-        return in_order.transpose(_inverse(order))
+        return in_order.transpose(inverse_order(order))
 
     def stream(self) -> contextlib.AbstractContextManager:
         """Return a context whose work is queued on a stream of its own, on a GPU."""
@@ -299,7 +306,7 @@ class Upload:
         import cupy
         import cupyx
 
-        order = _memory_order(array)
+        order = memory_order(array)
         in_order = array.transpose(order)
         with cupy.cuda.Device(self._device.index):
             # The host's buffer is the copy's until it has left.
@@ -318,7 +325,7 @@ class Upload:
             there.set(host, stream=self._stream)
             _count_transfer("to_device", array.nbytes)
             self._arrived = self._stream.record()
-        self._view = there.transpose(_inverse(order))
+        self._view = there.transpose(inverse_order(order))
 
     def finish(self) -> Array:
         """Return the array on the GPU, for work queued from now on."""

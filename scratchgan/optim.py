@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from scratchgan.backend import Array, get_array_module, to_host
+from scratchgan.backend import Array, copy_to_device, get_array_module, to_host
 from scratchgan.functional.parallel import update_in_parts
 from scratchgan.kernels import adam as kernels
 from scratchgan.kernels.launch import fill_zero, has_kernels
@@ -225,13 +225,11 @@ class Adam:
         for key, value in state.items():
             moment, name = key.split("/", 1)
             arrays = self.m if moment == "m" else self.v
-            arrays[name] = _like(arrays[name], value)
+            if isinstance(arrays[name], np.ndarray):
+                arrays[name][...] = value
+            else:
+                copy_to_device(arrays[name], value.astype(arrays[name].dtype))
         self.steps = steps
-
-
-def _like(array: Array, value: np.ndarray) -> Array:
-    """Return the values as an array of the kind and dtype of ``array``."""
-    return get_array_module(array).asarray(value.astype(array.dtype))
 
 
 def decayed_lr(

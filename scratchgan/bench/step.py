@@ -22,10 +22,12 @@ from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.device_memory import step_memory
+from scratchgan.training.recorded_step import RecordedStep
 from scratchgan.training.state import TrainingState, new_state
-from scratchgan.training.step import Batch, train_step
+from scratchgan.training.step import Batch, StepLosses, train_step
 
-WARM_UP_STEPS = 2
+WARM_UP_STEPS = 3
+"""The third is recorded where steps are."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class StepTimes:
 
 
 def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
-    """Time training steps on random images after two that warm up.
+    """Time training steps on random images after three that warm up.
 
     Parameters
     ----------
@@ -80,17 +82,30 @@ def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
     seconds: dict[str, float] = {}
     _time_phases(state, seconds)
     times = []
+
+    def draw_z(count: int) -> np.ndarray:
+        return draw_latent(config.network, count, state.rng)
+
+    recorded = RecordedStep(
+        state.gan, device, draw_z, config.update_order, config.batch_size
+    )
+
+    def make_step() -> StepLosses:
+        if config.cuda_graph:
+            return recorded(batches)
+        return train_step(
+            state.gan,
+            batches,
+            lambda count: device.put(draw_z(count)),
+            config.update_order,
+            check_finite=False,
+        )
+
     for number in range(WARM_UP_STEPS + steps):
         if number == WARM_UP_STEPS:
             seconds.clear()
         start = time.perf_counter()
-        losses = train_step(
-            state.gan,
-            batches,
-            lambda count: device.put(draw_latent(config.network, count, state.rng)),
-            config.update_order,
-            check_finite=False,
-        )
+        losses = make_step()
         float(losses.loss_g + losses.loss_d)  # a GPU is done when a number comes back
         times.append(time.perf_counter() - start)
     times = times[WARM_UP_STEPS:]

@@ -25,12 +25,13 @@ STEP_OPTIONS = (
     click.option("--preset", type=click.Choice(list(PRESETS)), default=DEFAULT_PRESET, show_default=True, help="Networks and update order."),
     click.option("--batch-size", type=click.IntRange(min=2), help="Images in a batch.  [default: the preset's]"),
     click.option("--threads", type=click.IntRange(min=1), help="Threads to compute with.  [default: all cores]"),
-    click.option("--steps", type=click.IntRange(min=1), default=5, show_default=True, help="Steps to time, after two that warm up."),
+    click.option("--steps", type=click.IntRange(min=1), default=5, show_default=True, help="Steps to time, after three that warm up."),
     click.option("--size", type=SizeType(), metavar="S|HxW", help="Size of the images.  [default: the preset's]"),
     click.option("--conv-impl", type=click.Choice(["fast", "matmul", "strips", "reference"]), help="Implementation of convolution.  [default: the preset's]"),
     click.option("--update-order", type=click.Choice(["pytorch", "tensorflow", "alternating"]), help="Order of updates.  [default: the preset's]"),
     click.option("--against", type=click.Choice(["torch"]), help="Time the same network in PyTorch too, in both layouts, taking turns."),
     click.option("--counts", is_flag=True, help="On a GPU, also count kernels, products, copies and memory of a step."),
+    click.option("--cuda-graph", is_flag=True, help="On a GPU, record the step once and repeat it in one launch."),
     click.option("--tf32", is_flag=True, help="Let a GPU round the factors of its products to 10 bits."),
     device_option,
     json_option,
@@ -70,6 +71,7 @@ def step(
     update_order: str | None,
     against: str | None,
     counts: bool,
+    cuda_graph: bool,
     tf32: bool,
     device: str,
     as_json: bool,
@@ -93,10 +95,13 @@ def step(
     set_thread_count(threads or thread_count())
     if against and place.kind == "gpu":
         raise ConfigError("--against torch compares on the CPU: give --device cpu")
-    if (counts or tf32) and place.kind == "cpu":
-        raise ConfigError("--counts and --tf32 are for a GPU: give --device gpu")
+    if (counts or cuda_graph or tf32) and place.kind == "cpu":
+        raise ConfigError(
+            "--counts, --cuda-graph and --tf32 are for a GPU: give --device gpu"
+        )
+    config = dataclasses.replace(config, cuda_graph=cuda_graph)
     allow_tf32(tf32)
-    with one_blas_thread():
+    with one_blas_thread(), place.stream():
         times = measure_steps(config, place, steps)
     record = {
         "preset": preset,

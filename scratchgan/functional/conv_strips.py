@@ -25,7 +25,7 @@ from functools import cache
 from scratchgan.backend import Array, get_array_module
 from scratchgan.functional.chunked import Images, Then, Weight, whole
 from scratchgan.functional.shapes import Padding, Pair, conv_output_size
-from scratchgan.kernels.activation import packed_copy
+from scratchgan.kernels.arrays import packed_copy
 from scratchgan.kernels.launch import fill_zero
 from scratchgan.kernels.products import multiply
 from scratchgan.kernels.strips import Strips, from_strips, to_strips
@@ -191,9 +191,7 @@ def _under(strips: Array, a: int, rows: int, cut: Strips) -> Array:
 
 def _kernel_rows(weight: Array, cut: Strips) -> list[Array]:
     """Return the parts of the kernel that lie on one strip each, as matrices."""
-    taps = weight.transpose(2, 3, 1, 0)  # (KH, KW, C_in, C_out)
-    if not taps.flags.c_contiguous:
-        taps = get_array_module(weight).array(taps, order="C")
+    taps = packed_copy(weight.transpose(2, 3, 1, 0))  # (KH, KW, C_in, C_out)
     return _row_groups(taps, cut)
 
 
@@ -205,7 +203,5 @@ def _row_groups(taps: Array, cut: Strips) -> list[Array]:
 
 def _pixels(images: Array) -> Array:
     """Return images (N, C, H, W) as a matrix with a row for each pixel and image."""
-    images = images.transpose(2, 3, 0, 1)  # (H, W, N, C)
-    if not images.flags.c_contiguous:
-        images = packed_copy(images)
+    images = packed_copy(images.transpose(2, 3, 0, 1))  # (H, W, N, C)
     return images.reshape(-1, images.shape[3])

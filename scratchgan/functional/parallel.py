@@ -20,7 +20,7 @@ from functools import cache
 import numpy as np
 import threadpoolctl
 
-from scratchgan.backend import Array
+from scratchgan.backend import Array, inverse_order, memory_order
 from scratchgan.machine import usable_cores
 
 CHUNK_BYTES = 1 << 19
@@ -139,7 +139,7 @@ def update_in_parts(function: Callable[..., None], *arrays: Array) -> None:
     if not alike or not _worth_cutting(first) or not _is_dense(first):
         function(*arrays)
         return
-    order = _memory_order(first)
+    order = memory_order(first)
     lines = [array.transpose(order).reshape(-1) for array in arrays]  # views
 
     def work(worker: int, start: int, stop: int) -> None:
@@ -210,19 +210,14 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 def empty_like(array: np.ndarray) -> np.ndarray:
     """Return an uninitialised array of the same shape, dtype and order of memory."""
-    order = _memory_order(array)
+    order = memory_order(array)
     result = empty(tuple(array.shape[axis] for axis in order), array.dtype)
-    return result.transpose(np.argsort(order))
+    return result.transpose(inverse_order(order))
 
 
 def _is_dense(array: np.ndarray) -> bool:
     """Return whether the elements fill their memory, in whatever order."""
-    return array.transpose(_memory_order(array)).flags.c_contiguous
-
-
-def _memory_order(array: np.ndarray) -> list[int]:
-    """Return the axes from the one of the largest steps in memory to the smallest."""
-    return sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    return array.transpose(memory_order(array)).flags.c_contiguous
 
 
 @cache

@@ -2,8 +2,13 @@
 
 import numpy as np
 
-from scratchgan.backend import Array, copy_to_device, get_array_module
-from scratchgan.kernels.activation import inverse, memory_order
+from scratchgan.backend import (
+    Array,
+    copy_to_device,
+    get_array_module,
+    inverse_order,
+    memory_order,
+)
 from scratchgan.kernels.launch import launch_each
 
 
@@ -34,13 +39,14 @@ class FlatArrays:
             order = memory_order(array)
             shape = tuple(array.shape[axis] for axis in order)
             part = self.whole[start : start + array.size].reshape(shape)
-            self.views[name] = part.transpose(inverse(order))
+            self.views[name] = part.transpose(inverse_order(order))
             start += array.size
 
     def take(self, arrays: dict[str, Array]) -> None:
         """Take over the values of the parts."""
         for name, array in arrays.items():
-            self.views[name][...] = array
+            view = self.views[name]
+            view[...] = get_array_module(view).asarray(array)
 
     def are(self, arrays: dict[str, Array]) -> bool:
         """Return whether these arrays are the views."""

@@ -10,7 +10,7 @@ import numpy as np
 from scratchgan.backend import Array, get_array_module
 
 FOLDER = Path(__file__).parent
-FILES = ("common", "strips", "norm", "activation", "adam", "losses")
+FILES = ("common", "arrays", "activation", "norm", "strips", "adam", "losses")
 """Compiled together, once for each dtype; CuPy keeps the result on disk."""
 THREADS = 256
 """In a block of an element-wise kernel."""

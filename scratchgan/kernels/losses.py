@@ -1,7 +1,7 @@
 """Losses on logits with their gradients, a kernel each; see `functional.losses`."""
 
 from scratchgan.backend import Array, get_array_module
-from scratchgan.kernels.activation import packed_copy
+from scratchgan.kernels.arrays import packed_copy
 from scratchgan.kernels.launch import THREADS, launch
 
 

@@ -6,14 +6,9 @@ same formulas; those are the definition that the kernels are tested against.
 
 from typing import NamedTuple
 
-from scratchgan.backend import Array, get_array_module
-from scratchgan.kernels.activation import (
-    ActivationCode,
-    empty_dense_like,
-    in_order_of,
-    memory_order,
-    packed_copy,
-)
+from scratchgan.backend import Array, get_array_module, memory_order
+from scratchgan.kernels.activation import ActivationCode
+from scratchgan.kernels.arrays import empty_dense_like, in_order_of, packed_copy
 from scratchgan.kernels.launch import launch, launch_each
 
 LANES, ROWS = 32, 8

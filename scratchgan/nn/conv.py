@@ -20,7 +20,7 @@ from scratchgan.functional.shapes import (
     make_padding,
     pair,
 )
-from scratchgan.kernels.activation import add_to
+from scratchgan.kernels.arrays import add_to
 from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn import init
 from scratchgan.nn.layer import Layer, Parameter

@@ -1,7 +1,7 @@
 """Layers that only rearrange: flatten, reshape, and labels beside the input."""
 
 from scratchgan.backend import Array, get_array_module
-from scratchgan.kernels.activation import packed_copy
+from scratchgan.kernels.arrays import packed_copy
 from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn.layer import Layer
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scratchgan.backend import to_host
 from scratchgan.functional import losses as loss_definitions
 from scratchgan.functional.losses import real_probability
-from scratchgan.kernels import activation, adam, losses, norm
+from scratchgan.kernels import activation, adam, arrays, losses, norm
 from scratchgan.kernels.launch import MOST_ELEMENTS, launch_each
 from scratchgan.kernels.products import allow_tf32, multiply, product
 from scratchgan.kernels.strips import Strips, from_strips, to_strips
@@ -96,11 +96,11 @@ class TestActivations:
     @given(shape=st.lists(sizes, min_size=1, max_size=4).map(tuple), seed=sizes)
     def test_add_and_pack(self, gpu, dtype, shape, seed):
         x, y = numbers(0, shape, dtype), any_order(numbers(1, shape, dtype), seed)
-        packed = activation.packed_copy(gpu.device.put(y))
+        packed = arrays.packed_copy(gpu.device.put(y))
         assert packed.flags.c_contiguous
         assert_close(packed, y)
         total = gpu.device.put(x)
-        activation.add_to(total, gpu.device.put(y))
+        arrays.add_to(total, gpu.device.put(y))
         assert_close(total, x + y)
 
 
@@ -271,13 +271,13 @@ class TestAdam:
 
     def test_flat_arrays_keep_values_and_order_in_memory(self, gpu):
         x = any_order(numbers(0, (2, 3, 4, 5), "float64"), 4)
-        arrays = {"x": gpu.device.put(x), "y": gpu.device.put(x[0, 0])}
-        flat = adam.FlatArrays(arrays)
-        flat.take(arrays)
+        parts = {"x": gpu.device.put(x), "y": gpu.device.put(x[0, 0])}
+        flat = adam.FlatArrays(parts)
+        flat.take(parts)
         assert flat.views["x"].strides == x.strides
         np.testing.assert_array_equal(to_host(flat.views["x"]), x)
         assert flat.whole.size == x.size + 20
-        other = adam.FlatArrays(arrays)
+        other = adam.FlatArrays(parts)
         other.take({"x": gpu.device.put(x.copy("C"))})  # of another order in memory
         np.testing.assert_array_equal(
             to_host(other.whole)[: x.size], to_host(flat.whole)[: x.size]
@@ -324,7 +324,7 @@ def test_no_kernel_reads_past_its_arrays(gpu, hostcupy):
         layer.backward_by_kernels(y, ctx, True)
         for cut in (Strips(2, 2, 3, 3, 2, 2, 1, 1), Strips(3, 3, 2, 4, 2, 2, 0, 1)):
             from_strips(to_strips(x, cut), *shape[1:], cut)
-        activation.packed_copy(x.transpose(0, 2, 3, 1))
+        arrays.packed_copy(x.transpose(0, 2, 3, 1))
         Tanh().backward(*Tanh().forward(x))
     parameter = Parameter(gpu.device.put(numbers(0, (5, 7), "float32")))
     Adam({"p": parameter}).step()

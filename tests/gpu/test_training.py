@@ -17,6 +17,7 @@ from scratchgan.datasets.schema import open_dataset
 from scratchgan.errors import DeviceError
 from scratchgan.functional.labels import one_hot
 from scratchgan.gradcheck import small_network
+from scratchgan.kernels.products import allow_tf32
 from scratchgan.models.dcgan import Discriminator, Generator
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.checkpoint import load_checkpoint
@@ -339,11 +340,13 @@ class TestCommandLine:
         assert line.startswith("device: gpu:0 (")
         assert "auto takes a GPU that passes its self-test" in line
 
-    def test_bench_counts(self, gpu):
+    @pytest.mark.parametrize("more", [(), ("--cuda-graph", "--tf32")])
+    def test_bench_counts(self, gpu, more):
         result = run(
             "bench", "step", "--preset", "quick32", "--batch-size", 2, "--steps", 1,
-            "--device", "gpu", "--counts", "--json",
+            "--device", "gpu", "--counts", "--json", *more,
         )  # fmt: skip
+        allow_tf32(False)
         assert result.exit_code == 0, result.stderr
         counts = json.loads(result.stdout)["counts"]
         assert counts["kernels"] == sum(counts["by_kernel"].values()) > 0

@@ -6,7 +6,7 @@ from tiny import CONFIG, NETWORK, write_dataset
 
 from scratchgan.backend import CPU
 from scratchgan.datasets.schema import open_dataset
-from scratchgan.errors import ConfigError, DatasetError
+from scratchgan.errors import ConfigError, DatasetError, DeviceError
 from scratchgan.training.config import (
     TrainConfig,
     batches_an_epoch,
@@ -14,7 +14,13 @@ from scratchgan.training.config import (
     config_to_dict,
 )
 from scratchgan.training.forecast import forecast, memory_estimate
-from scratchgan.training.launch import describe_plan, fit_to_dataset, layer_table
+from scratchgan.training.launch import (
+    describe_device,
+    describe_plan,
+    fit_to_dataset,
+    layer_table,
+    prepare_device,
+)
 from scratchgan.training.presets import PRESETS
 
 
@@ -120,3 +126,16 @@ def test_split_of_rows_is_what_counts(tmp_path):
         pytest.raises(DatasetError, match="3 images to train on"),
     ):
         fit_to_dataset(CONFIG, dataset)
+
+
+def test_settings_for_a_gpu_are_named_where_they_have_no_effect():
+    config = dataclasses.replace(PRESETS["dcgan64"], device="cpu", tf32=True)
+    assert describe_device(config, CPU) == "device: cpu; without effect there: --tf32"
+    config = dataclasses.replace(config, tf32=False)
+    assert describe_device(config, CPU) == "device: cpu"
+
+
+def test_a_memory_limit_that_cannot_be_read_is_refused_on_the_cpu_too():
+    config = dataclasses.replace(PRESETS["dcgan64"], gpu_memory="much")
+    with pytest.raises(DeviceError, match="write 75%, 512MiB or 6GiB"):
+        prepare_device(config, CPU)

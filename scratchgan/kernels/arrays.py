@@ -1,0 +1,49 @@
+"""Additions and copies of whole arrays, and the orders they have in memory."""
+
+from scratchgan.backend import Array, get_array_module, inverse_order, memory_order
+from scratchgan.kernels.launch import has_kernels, launch_each
+
+
+def add_to(total: Array, term: Array) -> None:
+    """Add ``term`` to ``total`` in place; both of one shape."""
+    if not has_kernels(total):
+        total += term
+        return
+    term = in_order_of(total, term)
+    launch_each("add_to", total, total.size, total, term, in_place=(total,))
+
+
+def in_order_of(like: Array, x: Array) -> Array:
+    """Return x dense, its elements in memory in the order of ``like``."""
+    if x.strides == like.strides:
+        return x
+    order = memory_order(like)
+    packed = packed_copy(x.transpose(order))
+    return packed.transpose(inverse_order(order))
+
+
+def packed_copy(x: Array) -> Array:
+    """Return x in C order; x itself if it is already."""
+    if x.flags.c_contiguous:
+        return x
+    xp = get_array_module(x)
+    if not has_kernels(x):
+        return xp.array(x, order="C")
+    four = x.reshape((1,) * (4 - x.ndim) + x.shape) if x.ndim < 4 else x
+    out = xp.empty(x.shape, x.dtype)
+    strides = [stride // x.itemsize for stride in four.strides]
+    launch_each("pack", x, x.size, x, out, *four.shape[1:], *strides)
+    return out
+
+
+def empty_dense_like(x: Array) -> Array:
+    """Return an uninitialised array of x's shape, dtype and order of memory."""
+    order = memory_order(x)
+    shape = tuple(x.shape[axis] for axis in order)
+    out = get_array_module(x).empty(shape, x.dtype)
+    return out.transpose(inverse_order(order))
+
+
+def dense(x: Array) -> Array:
+    """Return x if its elements fill their memory, in whatever order, else a copy."""
+    return x if x.transpose(memory_order(x)).flags.c_contiguous else packed_copy(x)
