@@ -20,6 +20,9 @@ from scratchgan.nn.conv import Convolution
 from scratchgan.nn.layer import Layer
 from scratchgan.nn.sequential import Sequential
 
+MERGING = "fast", "matmul"
+"""Implementations of convolution with chunks of images, channels last in memory."""
+
 
 class BlockContext(NamedTuple):
     """What backward needs.
@@ -65,8 +68,8 @@ class Block(Sequential):
     the CPU in training, the passes over memory between them are merged into the
     convolution's own (`scratchgan.functional.norm_passes`); on a GPU normalisation and
     activation share their kernels (`scratchgan.kernels.norm`). In eval mode, and on the
-    CPU for a convolution with a bias or of the reference implementation, the layers run
-    one by one.
+    CPU for a convolution with a bias or of an implementation that has no chunks, the
+    layers run one by one.
 
     Parameters
     ----------
@@ -159,7 +162,7 @@ class Block(Sequential):
             self._complete
             and is_numpy(x)
             and self._conv.bias is None
-            and self._conv.impl != "reference"
+            and self._conv.impl in MERGING
             and (self._norm is None or self._norm.training)
         )
 
