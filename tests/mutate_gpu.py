@@ -129,12 +129,6 @@ MUTATIONS = (
         "beta = one if False else",
     ),
     Mutation(
-        "strips that no product writes are not cleared",
-        "functional/conv_strips.py",
-        "        fill_zero(strips[len(dy) :])",
-        "        pass",
-    ),
-    Mutation(
         "work does not wait for the batch to arrive",
         "backend.py",
         "cupy.cuda.get_current_stream().wait_event(self._arrived)",
@@ -161,8 +155,8 @@ MUTATIONS = (
     Mutation(
         "a recorded step keeps its first z",
         "training/recorded_step.py",
-        "copy_to_device(z, self._draw_z(len(z)))",
-        "self._draw_z(len(z))",
+        "            z.start(self._draw_z(count))",
+        "            self._draw_z(count)",
     ),
     Mutation(
         "every step waits for its loss",

@@ -7,8 +7,8 @@ stride, a kernel of height KH lies on A = ⌈KH / P⌉ strips one after another,
 w_a its rows from a·P on::
 
     y[i] = Σ_a strips[i + a] · w_a                 a < A, one product each
-    dstrips[i + a] += dy[i] · w_aᵀ
     dw_a = Σ_i strips[i + a]ᵀ · dy[i]
+    dstrips[i] = dy[i] · wᵀ                        with P = KH, one product
 
 Everything here is contiguous: strips one after another are more rows of one matrix, and
 the rows of a kernel are rows of the weights as they lie in memory. So nothing is copied
@@ -26,8 +26,7 @@ from scratchgan.backend import Array, get_array_module
 from scratchgan.functional.chunked import Images, Then, Weight, whole
 from scratchgan.functional.shapes import Padding, Pair, conv_output_size
 from scratchgan.kernels.arrays import packed_copy
-from scratchgan.kernels.launch import fill_zero
-from scratchgan.kernels.products import multiply
+from scratchgan.kernels.products import multiply, product
 from scratchgan.kernels.strips import Strips, from_strips, to_strips
 
 LAUNCH_VALUES = 1 << 21
@@ -45,7 +44,7 @@ def conv2d(
     x, weight = whole(x), whole(weight)
     C_out, _, *kernel_size = weight.shape
     OH, OW = conv_output_size(x.shape[2:], kernel_size, stride, padding)
-    cut = _cut(len(x), *weight.shape, (OH, OW), stride, padding, "forward")
+    cut = _cut(len(x), *weight.shape, (OH, OW), stride, padding)
     strips = _matrix(to_strips(x, cut), cut)  # (I·J·N, P·K·C_in)
     rows = OH * OW * len(x)
     y = get_array_module(x).empty((rows, C_out), x.dtype)
@@ -69,16 +68,12 @@ def conv2d_input_grad(
     dy, weight = whole(dy), whole(weight)
     N, _, *size = dy.shape
     C_in = weight.shape[1]
-    cut = _cut(N, *weight.shape, tuple(size), stride, padding, "input_grad")
-    dy = _pixels(dy)  # (OH·OW·N, C_out)
-    values = cut.P * cut.K * C_in
-    strips = get_array_module(dy).empty((cut.I * cut.J * N, values), dy.dtype)
-    if cut.P < weight.shape[2]:
-        fill_zero(strips[len(dy) :])  # the first product writes all others
-    for a, w_a in enumerate(_kernel_rows(weight, cut)):
-        under = _under(strips, a, len(dy), cut)[:, : len(w_a)]
-        multiply(dy, w_a.T, under, add=a > 0)
-    strips = strips.reshape(cut.I, cut.J, N, cut.P, cut.K, C_in)
+    KH, KW = weight.shape[2:]
+    # Lower strips would be read and written again by every further product: counted,
+    # that is never less than the whole windows once.
+    cut = Strips(*size, KH, KW, *stride, padding.top, padding.left)
+    (w,) = _kernel_rows(weight, cut)  # (KH·KW·C_in, C_out)
+    strips = product(_pixels(dy), w.T).reshape(*size, N, KH, KW, C_in)
     dx = from_strips(strips, C_in, *input_size, cut)
     if then is not None:
         then(0, dx)
@@ -101,7 +96,7 @@ def conv2d_backward(
         dx = conv2d_input_grad(dy, weight, x.shape[2:], stride, padding)
     if need_dweight:
         size = dy.shape[2:]
-        cut = _cut(len(x), *weight.shape, size, stride, padding, "forward")
+        cut = _cut(len(x), *weight.shape, size, stride, padding)
         strips = _matrix(to_strips(x, cut), cut)
         dweight = _weight_grad(strips, _pixels(dy), weight, cut)
     return dx, dweight
@@ -119,7 +114,7 @@ def conv_transpose2d_backward(
     """Both gradients, from the same strips of dy; see `scratchgan.functional.conv`."""
     x, dy, weight = whole(x), whole(dy), whole(weight)
     N, C_out, *size = x.shape
-    cut = _cut(N, *weight.shape, tuple(size), stride, padding, "forward")
+    cut = _cut(N, *weight.shape, tuple(size), stride, padding)
     strips = _matrix(to_strips(dy, cut), cut)
     rows = size[0] * size[1] * N
     dx = dweight = None
@@ -153,7 +148,6 @@ def _cut(
     size: Pair,
     stride: Pair,
     padding: Padding,
-    primitive: str,
 ) -> Strips:
     """Return how to cut images, strips of ``stride`` rows or of the whole kernel's.
 
@@ -164,11 +158,8 @@ def _cut(
 
     def values(P: int) -> int:
         A = -(-KH // P)
-        strips = (OH + A - 1) * windows * P
-        if primitive == "forward":  # strips written, y written and added to
-            return strips + (2 * A - 1) * y + A * LAUNCH_VALUES
-        # Strips read, and in the products written, then read again to add to.
-        return strips + (2 * KH - P) * OH * windows + A * LAUNCH_VALUES
+        # Strips written; y written by the first product, read and written by others.
+        return (OH + A - 1) * windows * P + (2 * A - 1) * y + A * LAUNCH_VALUES
 
     P = min((min(stride[0], KH), KH), key=values)
     # Several strips make up a kernel only if they follow one another without a gap.
