@@ -19,7 +19,8 @@ readable definition in `conv_reference`; ``"matmul"`` in `conv_matmul` does the 
 multiplications as matrix products; ``"fast"``, the default, in `conv_fast` needs about
 half of them, and takes `conv_matmul` where that gains nothing; ``"strips"`` in
 `conv_strips` makes few large products and is what ``"fast"`` means on a GPU. All take
-NCHW shapes and accept any order in memory.
+NCHW shapes and accept any order in memory. An implementation says by ``IN_CHUNKS``
+whether it takes a few images at a time, or whole arrays only, which it then gets.
 
 Reference: Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep
 learning", arXiv 1603.07285.
@@ -89,10 +90,10 @@ def conv2d(
     """
     _check(x, weight)
     _check_channels("x", x, weight.shape[1], "C_in")
-    if impl == "reference":
-        y = conv_reference.conv2d(whole(x), whole(weight), stride, padding)
-        return _shown(y, then)
-    return choose(impl, x).conv2d(x, weight, stride, padding, then)
+    module = choose(impl, x)
+    if module.IN_CHUNKS:
+        return module.conv2d(x, weight, stride, padding, then)
+    return _shown(module.conv2d(whole(x), whole(weight), stride, padding), then)
 
 
 def conv2d_input_grad(
@@ -136,14 +137,10 @@ def conv2d_input_grad(
     _check(dy, weight)
     _check_channels("dy", dy, weight.shape[0], "C_out")
     _check_size(dy, input_size, weight.shape[2:], stride, padding)
-    if impl == "reference":
-        dx = conv_reference.conv2d_input_grad(
-            whole(dy), whole(weight), input_size, stride, padding
-        )
-        return _shown(dx, then)
-    return choose(impl, dy).conv2d_input_grad(
-        dy, weight, input_size, stride, padding, then
-    )
+    module, settings = choose(impl, dy), (input_size, stride, padding)
+    if module.IN_CHUNKS:
+        return module.conv2d_input_grad(dy, weight, *settings, then)
+    return _shown(module.conv2d_input_grad(whole(dy), whole(weight), *settings), then)
 
 
 def conv2d_weight_grad(
@@ -183,15 +180,11 @@ def conv2d_weight_grad(
     if len(x) != len(dy):
         raise ValueError(f"x has {len(x)} images and dy has {len(dy)}")
     _check_size(dy, x.shape[2:], kernel_size, stride, padding)
-    if impl == "reference":
-        x, dy = whole(x), whole(dy)
-        return conv_reference.conv2d_weight_grad(x, dy, kernel_size, stride, padding)
     # Nothing but the weight's shape is needed: one number, seen in that shape.
     shape = dy.shape[1], x.shape[1], *kernel_size
     weight = np.broadcast_to(np.zeros((), x.dtype), shape)
-    _, dweight = choose(impl, x).conv2d_backward(
-        x, dy, weight, stride, padding, need_dx=False, need_dweight=True
-    )
+    settings = stride, padding, False, True
+    _, dweight = _backward(impl, "conv2d_backward", x, dy, weight, *settings)
     return dweight
 
 
@@ -231,20 +224,8 @@ def conv2d_backward(
     _check(dy, weight)
     _check_channels("dy", dy, weight.shape[0], "C_out")
     _check_size(dy, x.shape[2:], weight.shape[2:], stride, padding)
-    if impl != "reference":
-        return choose(impl, x).conv2d_backward(
-            x, dy, weight, stride, padding, need_dx, need_dweight
-        )
-    x, dy, weight = whole(x), whole(dy), whole(weight)
-    args = stride, padding
-    return (
-        conv_reference.conv2d_input_grad(dy, weight, x.shape[2:], *args)
-        if need_dx
-        else None,
-        conv_reference.conv2d_weight_grad(x, dy, weight.shape[2:], *args)
-        if need_dweight
-        else None,
-    )
+    settings = stride, padding, need_dx, need_dweight
+    return _backward(impl, "conv2d_backward", x, dy, weight, *settings)
 
 
 def conv_transpose2d_backward(
@@ -284,18 +265,8 @@ def conv_transpose2d_backward(
     _check(dy, weight)
     _check_channels("dy", dy, weight.shape[1], "C_in")
     _check_size(x, dy.shape[2:], weight.shape[2:], stride, padding)
-    if impl != "reference":
-        return choose(impl, x).conv_transpose2d_backward(
-            x, dy, weight, stride, padding, need_dx, need_dweight
-        )
-    x, dy, weight = whole(x), whole(dy), whole(weight)
-    args = stride, padding
-    return (
-        conv_reference.conv2d(dy, weight, *args) if need_dx else None,
-        conv_reference.conv2d_weight_grad(dy, x, weight.shape[2:], *args)
-        if need_dweight
-        else None,
-    )
+    settings = stride, padding, need_dx, need_dweight
+    return _backward(impl, "conv_transpose2d_backward", x, dy, weight, *settings)
 
 
 def choose(impl: str, images: Images | None = None) -> ModuleType:
@@ -315,6 +286,21 @@ def choose(impl: str, images: Images | None = None) -> ModuleType:
     except KeyError:
         names = ", ".join(IMPLEMENTATIONS)
         raise ValueError(f"impl is {impl!r}, expected one of {names}") from None
+
+
+def _backward(
+    impl: str,
+    function: str,
+    x: Images,
+    dy: Images,
+    weight: Weight,
+    *settings: Padding | Pair | bool,
+) -> tuple[Array | None, Array | None]:
+    """Return (dx, dweight) of the implementation's function of that name."""
+    module = choose(impl, x)
+    if not module.IN_CHUNKS:
+        x, dy, weight = whole(x), whole(dy), whole(weight)
+    return getattr(module, function)(x, dy, weight, *settings)
 
 
 def _shown(result: Array, then: Then | None) -> Array:

@@ -64,6 +64,7 @@ from scratchgan.functional.tiles import (
     weights_of,
 )
 
+IN_CHUNKS = True
 FEWEST_SAVED = 100
 """Multiplications saved for each value transformed; with fewer the additions cost more.
 
@@ -146,29 +147,15 @@ def conv2d_backward(
             x, dy, weight, stride, padding, need_dx, need_dweight
         )
     plan = _plan(x.shape[2:], weight.shape, stride, padding)
+    dx = write = None
     if need_dx:
         U = _at_points(plan, weight)
         dx = empty_images(x, plan.in_channels, x.shape[2:])
-    by_outputs = need_dweight and _shares_outputs(plan, len(x), x.dtype.itemsize)
-    dU = _dU_by_outputs(plan, x, dy) if by_outputs else None
-    sums = _WeightSums(plan, x.dtype)
 
-    def work(worker: int, start: int, stop: int) -> None:
-        tiles = tiles_of(plan, stop - start, x.dtype)
-        E = tiles.gradient(dy[start:stop])
-        if need_dweight and not by_outputs:
-            sums.add(worker, tiles.data(x[start:stop]), E)
-        if need_dx:
-            _input_grad(tiles, E, U, dx[start:stop])
+        def write(tiles: Tiles, E: AtPoints, images: slice) -> None:
+            _input_grad(tiles, E, U, dx[images])
 
-    if need_dx or not by_outputs:
-        _run(plan, work, len(x))
-    if need_dweight and not by_outputs:
-        dU = sums.total()
-    return (
-        dx if need_dx else None,
-        weights_of(plan, dU) if need_dweight else None,
-    )
+    return dx, _gradients(plan, x, dy, need_dweight, write, from_gradient=True)
 
 
 def conv_transpose2d_backward(
@@ -186,29 +173,52 @@ def conv_transpose2d_backward(
             x, dy, weight, stride, padding, need_dx, need_dweight
         )
     plan = _plan(dy.shape[2:], weight.shape, stride, padding)
+    dx = write = None
     if need_dx:
         U = _at_points(plan, weight)
         dx = empty_images(x, plan.out_channels, x.shape[2:])
-    by_outputs = need_dweight and _shares_outputs(plan, len(x), x.dtype.itemsize)
-    dU = _dU_by_outputs(plan, dy, x) if by_outputs else None
-    sums = _WeightSums(plan, x.dtype)
+
+        def write(tiles: Tiles, V: AtPoints, images: slice) -> None:
+            _forward(tiles, V, U, dx[images])
+
+    return dx, _gradients(plan, dy, x, need_dweight, write, from_gradient=False)
+
+
+def _gradients(
+    plan: Plan,
+    image: Images,
+    gradient: Images,
+    need_dweight: bool,
+    write: Callable[[Tiles, AtPoints, slice], None] | None,
+    *,
+    from_gradient: bool,
+) -> np.ndarray | None:
+    """Return dweight, if needed, and write the other gradient in the same pass.
+
+    V of ``image`` and E of ``gradient`` make dweight; ``write``, unless None, gets E or
+    V of each chunk, as ``from_gradient`` says.
+    """
+    by_outputs = need_dweight and _shares_outputs(plan, image)
+    sums = None
+    if need_dweight and not by_outputs:
+        sums = _WeightSums(plan, image.dtype)
 
     def work(worker: int, start: int, stop: int) -> None:
-        tiles = tiles_of(plan, stop - start, x.dtype)
-        V = tiles.data(dy[start:stop])
-        if need_dweight and not by_outputs:
-            sums.add(worker, V, tiles.gradient(x[start:stop]))
-        if need_dx:
-            _forward(tiles, V, U, dx[start:stop])
+        images = slice(start, stop)
+        tiles = tiles_of(plan, stop - start, image.dtype)
+        V = tiles.data(image[images]) if sums or not from_gradient else None
+        E = tiles.gradient(gradient[images]) if sums or from_gradient else None
+        if sums:
+            sums.add(worker, V, E)
+        if write:
+            write(tiles, E if from_gradient else V, images)
 
-    if need_dx or not by_outputs:
-        _run(plan, work, len(x))
-    if need_dweight and not by_outputs:
-        dU = sums.total()
-    return (
-        dx if need_dx else None,
-        weights_of(plan, dU) if need_dweight else None,
-    )
+    if sums or write:
+        _run(plan, work, len(image))
+    if not need_dweight:
+        return None
+    dU = sums.total() if sums else _dU_by_outputs(plan, image, gradient)
+    return weights_of(plan, dU)
 
 
 def _forward(tiles: Tiles, V: AtPoints, U: AtPoints, y: np.ndarray) -> None:
@@ -249,7 +259,7 @@ class _WeightSums:
         return first
 
 
-def _shares_outputs(plan: Plan, images: int, itemsize: int) -> bool:
+def _shares_outputs(plan: Plan, images: Images) -> bool:
     """Return whether workers share out the outputs of dU rather than the images.
 
     With few images of few tiles, as in the networks' deepest layers, a product with a
@@ -261,9 +271,9 @@ def _shares_outputs(plan: Plan, images: int, itemsize: int) -> bool:
     share = plan.out_channels // threads
     return (
         threads > 1
-        and images * plan.tiles <= CHUNK_TILES * threads
+        and len(images) * plan.tiles <= CHUNK_TILES * threads
         and share * threads == plan.out_channels
-        and plan.weight_values * itemsize >= LARGE_WEIGHTS
+        and plan.weight_values * images.dtype.itemsize >= LARGE_WEIGHTS
     )
 
 

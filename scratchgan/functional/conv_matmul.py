@@ -34,6 +34,7 @@ from scratchgan.functional.parallel import (
 )
 from scratchgan.functional.shapes import Padding, Pair, conv_output_size
 
+IN_CHUNKS = True
 CHUNK_BYTES = 4 << 20
 """Size of the matrix of rows; larger ones leave the processor's caches."""
 FEW_CHANNELS = 8

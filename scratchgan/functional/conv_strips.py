@@ -23,12 +23,12 @@ images under a row of outputs are one matrix.
 from functools import cache
 
 from scratchgan.backend import Array, get_array_module
-from scratchgan.functional.chunked import Images, Then, Weight, whole
 from scratchgan.functional.shapes import Padding, Pair, conv_output_size
 from scratchgan.kernels.arrays import packed_copy
 from scratchgan.kernels.products import multiply, product
 from scratchgan.kernels.strips import Strips, from_strips, to_strips
 
+IN_CHUNKS = False
 LAUNCH_VALUES = 1 << 21
 """Float32 values that a GPU moves in the time of one launch: 5 us at 1.6 TB/s.
 
@@ -37,104 +37,82 @@ only between one product and several.
 """
 
 
-def conv2d(
-    x: Images, weight: Weight, stride: Pair, padding: Padding, then: Then | None = None
-) -> Array:
+def conv2d(x: Array, weight: Array, stride: Pair, padding: Padding) -> Array:
     """Convolve; see `scratchgan.functional.conv.conv2d`."""
-    x, weight = whole(x), whole(weight)
-    C_out, _, *kernel_size = weight.shape
-    OH, OW = conv_output_size(x.shape[2:], kernel_size, stride, padding)
-    cut = _cut(len(x), *weight.shape, (OH, OW), stride, padding)
-    strips = _matrix(to_strips(x, cut), cut)  # (I·J·N, P·K·C_in)
-    rows = OH * OW * len(x)
-    y = get_array_module(x).empty((rows, C_out), x.dtype)
-    for a, w_a in enumerate(_kernel_rows(weight, cut)):
-        multiply(_under(strips, a, rows, cut)[:, : len(w_a)], w_a, y, add=a > 0)
-    y = y.reshape(OH, OW, len(x), C_out).transpose(2, 3, 0, 1)
-    if then is not None:
-        then(0, y)
-    return y
+    size = conv_output_size(x.shape[2:], weight.shape[2:], stride, padding)
+    cut = _cut(len(x), *weight.shape, size, stride, padding)
+    return _correlate(to_strips(x, cut), weight, cut, size)
 
 
 def conv2d_input_grad(
-    dy: Images,
-    weight: Weight,
-    input_size: Pair,
-    stride: Pair,
-    padding: Padding,
-    then: Then | None = None,
+    dy: Array, weight: Array, input_size: Pair, stride: Pair, padding: Padding
 ) -> Array:
     """Input gradient; see `scratchgan.functional.conv.conv2d_input_grad`."""
-    dy, weight = whole(dy), whole(weight)
     N, _, *size = dy.shape
-    C_in = weight.shape[1]
-    KH, KW = weight.shape[2:]
+    C_in, KH, KW = weight.shape[1:]
     # Lower strips would be read and written again by every further product: counted,
     # that is never less than the whole windows once.
     cut = Strips(*size, KH, KW, *stride, padding.top, padding.left)
     (w,) = _kernel_rows(weight, cut)  # (KH·KW·C_in, C_out)
     strips = product(_pixels(dy), w.T).reshape(*size, N, KH, KW, C_in)
-    dx = from_strips(strips, C_in, *input_size, cut)
-    if then is not None:
-        then(0, dx)
-    return dx
+    return from_strips(strips, C_in, *input_size, cut)
 
 
 def conv2d_backward(
-    x: Images,
-    dy: Images,
-    weight: Weight,
+    x: Array,
+    dy: Array,
+    weight: Array,
     stride: Pair,
     padding: Padding,
     need_dx: bool,
     need_dweight: bool,
 ) -> tuple[Array | None, Array | None]:
     """Both gradients; see `scratchgan.functional.conv.conv2d_backward`."""
-    x, dy, weight = whole(x), whole(dy), whole(weight)
     dx = dweight = None
     if need_dx:
         dx = conv2d_input_grad(dy, weight, x.shape[2:], stride, padding)
     if need_dweight:
-        size = dy.shape[2:]
-        cut = _cut(len(x), *weight.shape, size, stride, padding)
-        strips = _matrix(to_strips(x, cut), cut)
-        dweight = _weight_grad(strips, _pixels(dy), weight, cut)
+        cut = _cut(len(x), *weight.shape, dy.shape[2:], stride, padding)
+        dweight = _weight_grad(to_strips(x, cut), dy, weight, cut)
     return dx, dweight
 
 
 def conv_transpose2d_backward(
-    x: Images,
-    dy: Images,
-    weight: Weight,
+    x: Array,
+    dy: Array,
+    weight: Array,
     stride: Pair,
     padding: Padding,
     need_dx: bool,
     need_dweight: bool,
 ) -> tuple[Array | None, Array | None]:
     """Both gradients, from the same strips of dy; see `scratchgan.functional.conv`."""
-    x, dy, weight = whole(x), whole(dy), whole(weight)
-    N, C_out, *size = x.shape
-    cut = _cut(N, *weight.shape, tuple(size), stride, padding)
-    strips = _matrix(to_strips(dy, cut), cut)
+    size = x.shape[2:]
+    cut = _cut(len(x), *weight.shape, size, stride, padding)
+    strips = to_strips(dy, cut)
+    return (
+        _correlate(strips, weight, cut, size) if need_dx else None,
+        _weight_grad(strips, x, weight, cut) if need_dweight else None,
+    )
+
+
+def _correlate(strips: Array, weight: Array, cut: Strips, size: Pair) -> Array:
+    """Return y (N, C_out, OH, OW) of images that were cut into strips."""
+    N, C_out = strips.shape[2], len(weight)
     rows = size[0] * size[1] * N
-    dx = dweight = None
-    if need_dx:
-        dx = get_array_module(x).empty((rows, C_out), x.dtype)
-        for a, w_a in enumerate(_kernel_rows(weight, cut)):
-            multiply(_under(strips, a, rows, cut)[:, : len(w_a)], w_a, dx, add=a > 0)
-        dx = dx.reshape(*size, N, C_out).transpose(2, 3, 0, 1)
-    if need_dweight:
-        dweight = _weight_grad(strips, _pixels(x), weight, cut)
-    return dx, dweight
+    y = get_array_module(strips).empty((rows, C_out), strips.dtype)
+    for a, w_a in enumerate(_kernel_rows(weight, cut)):
+        multiply(_under(strips, a, rows, len(w_a)), w_a, y, add=a > 0)
+    return y.reshape(*size, N, C_out).transpose(2, 3, 0, 1)
 
 
 def _weight_grad(strips: Array, dy: Array, weight: Array, cut: Strips) -> Array:
-    """Return dw, (C_out, C_in, KH, KW), from strips and dy as matrices."""
+    """Return dw (C_out, C_in, KH, KW) for dy (N, C_out, OH, OW)."""
     C_out, C_in, KH, KW = weight.shape
+    dy = _pixels(dy)  # (OH·OW·N, C_out)
     dweight = get_array_module(dy).empty((KH, KW, C_in, C_out), dy.dtype)
     for a, dw_a in enumerate(_row_groups(dweight, cut)):
-        under = _under(strips, a, len(dy), cut)[:, : len(dw_a)]
-        multiply(under.T, dy, dw_a)
+        multiply(_under(strips, a, len(dy), len(dw_a)).T, dy, dw_a)
     return dweight.transpose(3, 2, 0, 1)
 
 
@@ -162,22 +140,19 @@ def _cut(
         return (OH + A - 1) * windows * P + (2 * A - 1) * y + A * LAUNCH_VALUES
 
     P = min((min(stride[0], KH), KH), key=values)
-    # Several strips make up a kernel only if they follow one another without a gap.
-    if P != stride[0]:
-        P = KH
     A = -(-KH // P)
     return Strips(OH + A - 1, OW, P, KW, *stride, padding.top, padding.left)
 
 
-def _matrix(strips: Array, cut: Strips) -> Array:
-    """Return strips (I, J, N, P, K, C) as a matrix with a row for each window."""
-    return strips.reshape(cut.I * cut.J * strips.shape[2], -1)
+def _under(strips: Array, a: int, rows: int, values: int) -> Array:
+    """Return what the a-th part of the kernel lies on, a row for each window.
 
-
-def _under(strips: Array, a: int, rows: int, cut: Strips) -> Array:
-    """Return the rows that the a-th part of the kernel lies on."""
-    first = a * cut.J * (len(strips) // (cut.I * cut.J))
-    return strips[first : first + rows]
+    From strip a on; the first ``values`` of a window, since the kernel's last part may
+    have fewer rows than a strip.
+    """
+    _, J, N, P, K, C = strips.shape
+    windows = strips.reshape(-1, P * K * C)  # (I·J·N, P·K·C)
+    return windows[a * J * N : a * J * N + rows, :values]
 
 
 def _kernel_rows(weight: Array, cut: Strips) -> list[Array]:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchgan.backend import Array
+from scratchgan.functional import conv
 from scratchgan.functional.chunked import Deferred, SharedWeight, Then, is_numpy
 from scratchgan.functional.norm_passes import (
     Moments,
@@ -19,9 +20,6 @@ from scratchgan.nn.batch_norm import BatchNorm2d, KernelContext
 from scratchgan.nn.conv import Convolution
 from scratchgan.nn.layer import Layer
 from scratchgan.nn.sequential import Sequential
-
-MERGING = "fast", "matmul"
-"""Implementations of convolution with chunks of images, channels last in memory."""
 
 
 class BlockContext(NamedTuple):
@@ -162,7 +160,7 @@ class Block(Sequential):
             self._complete
             and is_numpy(x)
             and self._conv.bias is None
-            and self._conv.impl in MERGING
+            and conv.choose(self._conv.impl).IN_CHUNKS
             and (self._norm is None or self._norm.training)
         )
 
