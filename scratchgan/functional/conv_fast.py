@@ -53,16 +53,13 @@ from scratchgan.functional.parallel import (
     update_in_parts,
 )
 from scratchgan.functional.shapes import Padding, Pair
-from scratchgan.functional.tiles import (
-    AtPoints,
-    Plan,
-    Tiles,
+from scratchgan.functional.tile_plan import AtPoints, Plan, make_plan
+from scratchgan.functional.tile_weights import (
     empty_at_points,
-    make_plan,
-    tiles_of,
     weights_at_points,
     weights_of,
 )
+from scratchgan.functional.tiles import Tiles, tiles_of
 
 IN_CHUNKS = True
 FEWEST_SAVED = 100

@@ -1,4 +1,4 @@
-"""Images, gradients and weights at the points of minimal filtering, and back.
+"""Images and gradients at the points of minimal filtering, and back.
 
 A chunk of n images is cut into tiles of 2x2 outputs, and every transformation of
 `scratchgan.functional.minimal_filter` is made along rows of pixels, then along columns.
@@ -8,154 +8,46 @@ method or function           from                                 to
 ===========================  ===================================  =================
 `Tiles.data`                 images (n, C, H, W)                  V
 `Tiles.gradient`             output gradients (n, O, OH, OW)      E
-`weights_at_points`          weights (O, C, KH, KW)               U
+`weights_at_points` (*)      weights (O, C, KH, KW)               U
 `Tiles.write_outputs`        M = V·U                              outputs
 `Tiles.write_images`         P = E·Uᵀ                             input gradients
-`weights_of`                 dU = Vᵀ·E                            weight gradients
+`weights_of` (*)             dU = Vᵀ·E                            weight gradients
 ===========================  ===================================  =================
+
+(*) in `scratchgan.functional.tile_weights`.
 
 The lower three are the transposes of the upper three, in another order.
 
 What makes it fast: arrays in between are laid out (tile rows, tile columns, n,
 channels), pixels first and images inside them, so that a term of a sum is a run of
 n·channels values or more, and the last two axes are, joined with the first two, the
-rows of the matrix products. And the additions are planned once, as a list of NumPy
-operations on memory that every chunk uses again: Python would otherwise need a third
-of the time, and more on two threads, which wait for each other's interpreter lock.
+rows of the matrix products. And the additions are planned once
+(`scratchgan.functional.planned_sums`), on memory that every chunk uses again.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from itertools import product
 from threading import get_ident, local
-from typing import Any
 
 import numpy as np
 
 from scratchgan.functional.minimal_filter import (
     DATA,
-    FILTER,
     OUTPUTS,
     TILE,
     AxisPlan,
     PhaseGroup,
-    Terms,
-    plan_axis,
     transposed,
 )
-from scratchgan.functional.parallel import (
-    empty,
-    run_chunks,
-    scratch,
-    scratch_growth,
+from scratchgan.functional.parallel import empty, scratch, scratch_growth
+from scratchgan.functional.planned_sums import (
+    Operation,
+    run_planned,
+    sum_into,
+    sum_of,
 )
-from scratchgan.functional.shapes import Padding, Pair, conv_output_size
-
-WEIGHT_CHUNK = 1 << 20
-"""Weights transformed together: more leave the caches, fewer pay for Python."""
-
-AtPoints = list[np.ndarray]
-"""Matrices for all pairs of points, those of one shape stacked: see `Plan.stacks`."""
-Operation = Callable[[], Any]
-"""A NumPy operation with its arrays."""
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """Both axes of one convolution, and how the phases of pixels share a product.
-
-    At the points (i, j) the summed axis K of the products runs over the row groups
-    that have point i, the column groups that have point j, their phases, and C_in.
-    """
-
-    rows: AxisPlan
-    columns: AxisPlan
-    in_channels: int
-    out_channels: int
-    kernel_size: Pair
-
-    @property
-    def points_shape(self) -> Pair:
-        """Number of points in each axis."""
-        return len(self.rows.points), len(self.columns.points)
-
-    @property
-    def tiles(self) -> int:
-        """Tiles of one image."""
-        return self.rows.tiles * self.columns.tiles
-
-    @property
-    def one_group(self) -> bool:
-        """Whether all phases have the same number of taps."""
-        return len(self.rows.groups) == len(self.columns.groups) == 1
-
-    def summed(self, i: int, j: int) -> int:
-        """Return K at points (i, j)."""
-        return (
-            self.rows.phases_at(self.rows.points[i])
-            * self.columns.phases_at(self.columns.points[j])
-            * self.in_channels
-        )
-
-    @property
-    def weight_values(self) -> int:
-        """Number of values of U."""
-        rows, columns = self.points_shape
-        summed = sum(self.summed(i, j) for i, j in np.ndindex(rows, columns))
-        return summed * self.out_channels
-
-    @cached_property
-    def stacks(self) -> list[tuple[int, int, int, int]]:
-        """Slices of the points (i to i', j to j') whose matrices make up one stack.
-
-        One product of stacks is one call for NumPy. With one group every pair of points
-        has the same K, and there is a single stack.
-        """
-        rows, columns = self.points_shape
-        if self.one_group:
-            return [(0, rows, 0, columns)]
-        return [(i, i + 1, j, j + 1) for i, j in np.ndindex(rows, columns)]
-
-    def part(self, values: AtPoints, i: int, j: int) -> np.ndarray:
-        """Return the matrix of points (i, j)."""
-        columns = self.points_shape[1]
-        if self.one_group:
-            return values[0][i * columns + j]
-        return values[i * columns + j][0]
-
-    @cached_property
-    def channels(self) -> dict[tuple[int, int, PhaseGroup, PhaseGroup], slice]:
-        """Which of the summed values are a row and column group's, by (i, j, a, b)."""
-        parts = {}
-        for i, j in np.ndindex(self.points_shape):
-            start = 0
-            for a, b in product(self.rows.groups, self.columns.groups):
-                if a.has(self.rows.points[i]) and b.has(self.columns.points[j]):
-                    size = a.count * b.count * self.in_channels
-                    parts[i, j, a, b] = slice(start, start + size)
-                    start += size
-        return parts
-
-
-@cache
-def make_plan(
-    size: Pair,
-    in_channels: int,
-    out_channels: int,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Padding,
-) -> Plan:
-    """Return the plan of a convolution of images of ``size`` pixels."""
-    outputs = conv_output_size(size, kernel_size, stride, padding)
-    rows, columns = (
-        plan_axis(*axis)
-        for axis in zip(
-            size, kernel_size, stride, (padding.top, padding.left), outputs, strict=True
-        )
-    )
-    return Plan(rows, columns, in_channels, out_channels, kernel_size)
+from scratchgan.functional.shapes import Pair
+from scratchgan.functional.tile_plan import AtPoints, Plan
 
 
 def tiles_of(plan: Plan, n: int, dtype: np.dtype) -> "Tiles":
@@ -209,7 +101,7 @@ class Tiles:
         for places, operations in groups:
             for pixels, block in places:
                 np.copyto(block, image[pixels])
-            _run(operations)
+            run_planned(operations)
         return V
 
     def gradient(self, dy: np.ndarray) -> AtPoints:
@@ -223,7 +115,7 @@ class Tiles:
             if (height, width) != values.shape[:2]:  # half of a last tile is outside
                 values[height:] = 0
                 values[:, width:] = 0
-        _run(operations)
+        run_planned(operations)
         return E
 
     @cached_property
@@ -238,7 +130,7 @@ class Tiles:
     def write_outputs(self, y: np.ndarray) -> None:
         """Write the outputs (n, O, OH, OW) of the products in M."""
         operations, last = self._outputs
-        _run(operations)
+        run_planned(operations)
         pixels = y.transpose(2, 3, 0, 1)  # (OH, OW, n, O)
         for (r, c), (combine, first, second) in last.items():
             out = pixels[r::TILE, c::TILE]
@@ -259,7 +151,7 @@ class Tiles:
             dx[...] = 0
         image = dx.transpose(2, 3, 0, 1)  # (H, W, n, C)
         for operations, places in self._images:
-            _run(operations)
+            run_planned(operations)
             for pixels, block in places:
                 image[pixels] = block
 
@@ -311,7 +203,7 @@ class Tiles:
                 for odd in (0, 1):
                     values = _of_tiles(blocks[0, odd], blocks[1, odd], a, rows.tiles)
                     terms = DATA[a.taps][rows.points[i]]
-                    operations += _sum_into(across[odd][number], values, terms)
+                    operations += sum_into(across[odd][number], values, terms)
             for first, last in self._sets(a):
                 values = _of_tiles(
                     *(across[odd][first:last].swapaxes(0, 2) for odd in (0, 1)),
@@ -320,9 +212,7 @@ class Tiles:
                 )  # (columns, tile rows, row points, n, ·)
                 for j in _points_of(columns, b):
                     out = self._of_set(V, a, b, first, last, j).swapaxes(0, 2)
-                    operations += _sum_into(
-                        out, values, DATA[b.taps][columns.points[j]]
-                    )
+                    operations += sum_into(out, values, DATA[b.taps][columns.points[j]])
             groups.append((self._places(a, b, blocks), operations))
         return V, groups
 
@@ -343,10 +233,10 @@ class Tiles:
         for i, point in enumerate(rows):
             for c in range(TILE):
                 values = [tile[r, c] for r in range(TILE)]
-                operations += _sum_into(E[i, firsts[1][c]], values, OUTPUTS[point])
+                operations += sum_into(E[i, firsts[1][c]], values, OUTPUTS[point])
         for j, point in enumerate(columns):
             values = [E[:, firsts[1][c]] for c in range(TILE)]
-            operations += _sum_into(E[:, j], values, OUTPUTS[point])
+            operations += sum_into(E[:, j], values, OUTPUTS[point])
         return self._stacks_of(E), tile, operations
 
     @cached_property
@@ -359,10 +249,12 @@ class Tiles:
         last = {}
         for r in range(TILE):
             across = scratch(f"outputs{r}", M[0].shape, self.dtype)
-            operations += _sum_into(across, M, row_terms[r])
+            operations += sum_into(across, M, row_terms[r])
             for c in range(TILE):
                 *others, (index, sign) = column_terms[c]
-                so_far = _sum(operations, list(across), tuple(others), f"partial{r}{c}")
+                so_far = sum_of(
+                    operations, list(across), tuple(others), f"partial{r}{c}"
+                )
                 combine = np.add if sign == 1 else np.subtract
                 last[r, c] = combine, so_far, across[index]
         return operations, last
@@ -473,89 +365,6 @@ def _points_of(axis: AxisPlan, group: PhaseGroup) -> list[int]:
     return [i for i, point in enumerate(axis.points) if group.has(point)]
 
 
-def weights_at_points(plan: Plan, weight: np.ndarray) -> AtPoints:
-    """Return U of weights (O, C, KH, KW): new matrices (K, O)."""
-    O, C = weight.shape[:2]  # noqa: E741
-    U = empty_at_points(plan, weight.dtype)
-    taps = weight.transpose(2, 3, 1, 0)  # (KH, KW, C, O)
-
-    def work(worker: int, start: int, stop: int) -> None:
-        operations: list[Operation] = []
-        for i, row_point, a, row_phase, row_taps in _phases(plan.rows):
-            values = [taps[tap, :, start:stop] for tap in row_taps]
-            terms = FILTER[a.taps][row_point]
-            across = _sum(operations, values, terms, "by row")  # (KW, channels, O)
-            for j, column_point, b, column_phase, column_taps in _phases(plan.columns):
-                u = plan.part(U, i, j)[plan.channels[i, j, a, b]]
-                u = u.reshape(a.count, b.count, C, O)
-                operations += _sum_into(
-                    u[row_phase, column_phase, start:stop],
-                    [across[tap] for tap in column_taps],
-                    FILTER[b.taps][column_point],
-                )
-        _run(operations)
-
-    run_chunks(work, C, _weight_chunk(plan))
-    return U
-
-
-def weights_of(plan: Plan, dU: AtPoints) -> np.ndarray:
-    """Return dweight (O, C, KH, KW): `weights_at_points` transposed."""
-    KH, KW = plan.kernel_size
-    C, O = plan.in_channels, plan.out_channels  # noqa: E741
-    dtype = dU[0].dtype
-    dtaps = empty((KH, KW, C, O), dtype)
-
-    def work(worker: int, start: int, stop: int) -> None:
-        operations: list[Operation] = []
-        rows: dict[int, dict[str, np.ndarray]] = {}  # by row tap, by row point
-        for i, row_point, a, row_phase, row_taps in _phases(plan.rows):
-            columns: dict[int, dict[str, np.ndarray]] = {}
-            for j, column_point, b, column_phase, column_taps in _phases(plan.columns):
-                du = plan.part(dU, i, j)[plan.channels[i, j, a, b]]
-                du = du.reshape(a.count, b.count, C, O)
-                du = du[row_phase, column_phase, start:stop]
-                for tap in column_taps:
-                    columns.setdefault(tap, {})[column_point] = du
-            name = f"by row{i}{a.first + row_phase}"
-            by_row = scratch(name, (KW, stop - start, O), dtype)
-            for tap, values in columns.items():
-                operations += _to_tap(by_row[tap], values, tap, plan.columns)
-            for tap in row_taps:
-                rows.setdefault(tap, {})[row_point] = by_row
-        for tap, values in rows.items():
-            operations += _to_tap(dtaps[tap, :, start:stop], values, tap, plan.rows)
-        _run(operations)
-
-    run_chunks(work, C, _weight_chunk(plan))
-    return dtaps.transpose(3, 2, 0, 1)
-
-
-def empty_at_points(plan: Plan, dtype: np.dtype) -> AtPoints:
-    """Return uninitialised matrices (K, O), as for U and dU."""
-    return [
-        empty(((i2 - i) * (j2 - j), plan.summed(i, j), plan.out_channels), dtype)
-        for i, i2, j, j2 in plan.stacks
-    ]
-
-
-def _phases(axis: AxisPlan) -> Iterator[tuple[int, str, PhaseGroup, int, range]]:
-    """Yield each point with each phase that has it: number in the group, and taps."""
-    for i, point in enumerate(axis.points):
-        for group in axis.groups:
-            if group.has(point):
-                for phase in range(group.count):
-                    first = group.first + phase
-                    last = first + group.taps * axis.stride
-                    yield i, point, group, phase, range(first, last, axis.stride)
-
-
-def _weight_chunk(plan: Plan) -> int:
-    """Return how many input channels' weights fit in a core's cache."""
-    KH, KW = plan.kernel_size
-    return max(1, WEIGHT_CHUNK // (plan.out_channels * KH * KW))
-
-
 def _of_tiles(
     even: np.ndarray, odd: np.ndarray, group: PhaseGroup, tiles: int
 ) -> list[np.ndarray]:
@@ -583,75 +392,14 @@ def _to_blocks(
     arrays = list(values.values())
     sums = transposed(DATA[group.taps], tuple(values))
     if parity + TILE not in sums:
-        return _sum_into(out, arrays, sums[parity])
+        return sum_into(out, arrays, sums[parity])
     # What is d2 or d3 of a tile is d0 or d1 of the next.
     operations: list[Operation] = []
-    own = _sum(operations, arrays, sums[parity], "own")
-    following = _sum(operations, arrays, sums[parity + TILE], "following")
+    own = sum_of(operations, arrays, sums[parity], "own")
+    following = sum_of(operations, arrays, sums[parity + TILE], "following")
     return [
         *operations,
         partial(np.copyto, out[0], own[0]),
         partial(np.add, own[1:], following[:-1], out=out[1:-1]),
         partial(np.copyto, out[-1], following[-1]),
     ]
-
-
-def _to_tap(
-    out: np.ndarray, values: dict[str, np.ndarray], tap: int, axis: AxisPlan
-) -> list[Operation]:
-    """Return what sets the gradient of one tap from those at the points."""
-    (group,) = (
-        group
-        for group in axis.groups
-        if 0 <= tap % axis.stride - group.first < group.count
-    )
-    sums = transposed(FILTER[group.taps], tuple(values))
-    return _sum_into(out, list(values.values()), sums[tap // axis.stride])
-
-
-def _sum(
-    operations: list[Operation], values: list[np.ndarray], terms: Terms, name: str
-) -> np.ndarray:
-    """Return Σ coefficient·values[index]: one of them, or scratch memory to be set."""
-    (index, coefficient), *rest = terms
-    if coefficient == 1 and not rest:
-        return values[index]
-    out = scratch(name, values[index].shape, values[index].dtype)
-    operations += _sum_into(out, values, terms)
-    return out
-
-
-def _sum_into(
-    out: np.ndarray, values: list[np.ndarray], terms: Terms
-) -> list[Operation]:
-    """Return the operations that set ``out`` to Σ coefficient·values[index].
-
-    Coefficients are 1 and, in the filters of three taps, a half: such terms are summed
-    first. Of equal ones a positive term comes first, so that others can be added to or
-    subtracted from it.
-    """
-    (first, factor), *rest = sorted(terms, key=lambda term: (abs(term[1]), term[1] < 0))
-    operations: list[Operation] = []
-    so_far = values[first]
-    for index, coefficient in rest:
-        if abs(coefficient) != abs(factor):
-            operations.append(partial(np.multiply, so_far, factor, out=out))
-            so_far, factor = out, 1
-        combine = np.add if coefficient > 0 else np.subtract
-        operations.append(partial(combine, so_far, values[index], out=out))
-        so_far = out
-    if abs(factor) != 1:
-        operations.append(partial(np.multiply, so_far, abs(factor), out=out))
-    elif not rest and not _is_same(out, so_far):
-        operations.append(partial(np.copyto, out, so_far))
-    return operations
-
-
-def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Return whether two arrays are one memory, so that setting is done."""
-    return a.ctypes.data == b.ctypes.data and a.strides == b.strides
-
-
-def _run(operations: list[Operation]) -> None:
-    for operation in operations:
-        operation()

@@ -15,7 +15,7 @@ from scratchgan.functional import (
     conv_matmul,
     conv_reference,
     parallel,
-    tiles,
+    tile_weights,
 )
 from scratchgan.functional.chunked import Deferred, SharedWeight
 from scratchgan.functional.conv import (
@@ -236,7 +236,7 @@ def test_shared_weights_are_transformed_once(monkeypatch, rng):
 
     def counted(plan, weight):
         transformed.append(1)
-        return tiles.weights_at_points(plan, weight)
+        return tile_weights.weights_at_points(plan, weight)
 
     monkeypatch.setattr(conv_fast, "weights_at_points", counted)
     shared = SharedWeight(weight)
