@@ -1,4 +1,4 @@
-"""Where arrays live: the only module that imports CuPy.
+"""Where arrays live: on the processor or on a GPU, and whether that can be used.
 
 Layers never ask for a device. They write operators and methods (``x @ w``,
 ``x.sum()``), which work on both kinds of array, and where a module function is
@@ -6,15 +6,11 @@ needed they take the module from the array: ``xp = get_array_module(x)``.
 """
 
 import contextlib
-import gc
 import importlib.metadata
 import re
 import sys
-import traceback
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -50,13 +46,13 @@ def to_host(array: Array) -> np.ndarray:
     """
     if not hasattr(array, "get"):
         return np.asarray(array)
-    _count_transfer("to_host", array.nbytes)
+    count_transfer("to_host", array.nbytes)
     return array.get()
 
 
 def copy_to_device(array: Array, values: np.ndarray) -> None:
     """Give a dense array on a GPU new values of its shape and dtype."""
-    _count_transfer("to_device", values.nbytes)
+    count_transfer("to_device", values.nbytes)
     order = memory_order(array)  # CuPy copies to arrays in C order only
     array.transpose(order).set(np.ascontiguousarray(values.transpose(order)))
 
@@ -77,7 +73,8 @@ def inverse_order(order: list[int]) -> list[int]:
     return [order.index(axis) for axis in range(len(order))]
 
 
-def _count_transfer(direction: str, size: int) -> None:
+def count_transfer(direction: str, size: int) -> None:
+    """Count a copy ``to_device`` or ``to_host`` of so many bytes."""
     transfers[direction] += 1
     transfers[f"{direction}_bytes"] += size
 
@@ -120,7 +117,7 @@ class Device:
 
         order = memory_order(array)
         if isinstance(array, np.ndarray):
-            _count_transfer("to_device", array.nbytes)
+            count_transfer("to_device", array.nbytes)
         with cupy.cuda.Device(self.index):
             in_order = cupy.asarray(array.transpose(order))
         return in_order.transpose(inverse_order(order))
@@ -133,42 +130,6 @@ class Device:
 
         with cupy.cuda.Device(self.index):
             return cupy.cuda.Stream()
-
-    def limit_memory(self, limit: str) -> None:
-        """Keep what arrays take on a GPU below a limit.
-
-        Parameters
-        ----------
-        limit : str
-            ``"75%"`` of the GPU's memory, or a size such as ``"6GiB"``.
-
-        Raises
-        ------
-        DeviceError
-            If the limit cannot be read, or this is not a GPU.
-        """
-        number, unit = read_memory_limit(limit)
-        if self.kind == "cpu":
-            raise DeviceError("a limit of GPU memory needs a GPU; this is the CPU")
-        import cupy
-
-        with cupy.cuda.Device(self.index):
-            pool = cupy.get_default_memory_pool()
-            if unit == "%":
-                pool.set_limit(fraction=number / 100)
-            else:
-                pool.set_limit(size=int(number * 2 ** (20 if unit == "MiB" else 30)))
-
-    def available_memory(self) -> int:
-        """Return the bytes that more arrays of this process can take on a GPU."""
-        import cupy
-
-        with cupy.cuda.Device(self.index):
-            pool = cupy.get_default_memory_pool()
-            pool.free_all_blocks()
-            free, _ = cupy.cuda.runtime.memGetInfo()
-            limit = pool.get_limit()
-            return min(free, limit - pool.used_bytes()) if limit else free
 
     def details(self) -> dict[str, Any]:
         """Return what a GPU says of itself: name, memory, driver, CUDA; {} for a CPU.
@@ -195,203 +156,6 @@ class Device:
 
 
 CPU = Device("cpu")
-
-
-def read_memory_limit(limit: str) -> tuple[float, str]:
-    """Return number and unit of a limit such as ``75%``, ``512MiB`` or ``6GiB``.
-
-    Raises
-    ------
-    DeviceError
-        If it is none, or nothing.
-    """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%|MiB|GiB)", limit.strip())
-    number, unit = (float(match[1]), match[2]) if match else (0.0, "")
-    if number <= 0 or (unit == "%" and number > 100):
-        raise DeviceError(
-            f"memory limit {limit!r} is not known; write 75%, 512MiB or 6GiB"
-        )
-    return number, unit
-
-
-def is_out_of_device_memory(error: BaseException) -> bool:
-    """Return whether a GPU's memory ran out, not the machine's."""
-    cupy = sys.modules.get("cupy")
-    return cupy is not None and isinstance(error, cupy.cuda.memory.OutOfMemoryError)
-
-
-class MemoryTrial:
-    """Finds out what work takes of a GPU's memory, by doing it in memory of its own.
-
-    Parameters
-    ----------
-    device : Device
-        A GPU.
-    limit : int
-        Bytes that may be taken.
-    """
-
-    def __init__(self, device: Device, limit: int) -> None:
-        import cupy
-
-        self._device = device
-        self._pool = cupy.cuda.MemoryPool()
-        with cupy.cuda.Device(device.index):
-            self._pool.set_limit(size=limit)
-
-    def measure(
-        self, prepare: Callable[[], Any], work: Callable[[Any], int | None]
-    ) -> int | None:
-        """Return the bytes that ``work(prepare())`` takes; None if they are too many.
-
-        What only ``prepare`` needed for a while does not count. ``work`` may return
-        bytes that it took elsewhere. All memory is given back.
-        """
-        try:
-            return self._measure(prepare, work)
-        except MemoryError as error:
-            if not is_out_of_device_memory(error):
-                raise
-            forget_arrays_of(error)
-            return None
-        finally:
-            gc.collect()
-            self._pool.free_all_blocks()
-
-    def _measure(
-        self, prepare: Callable[[], Any], work: Callable[[Any], int | None]
-    ) -> int:
-        import cupy
-
-        with (
-            cupy.cuda.Device(self._device.index),
-            cupy.cuda.using_allocator(self._pool.malloc),
-        ):
-            prepared = prepare()
-            self._pool.free_all_blocks()
-            elsewhere = work(prepared) or 0
-            return self._pool.total_bytes() + elsewhere
-
-
-def forget_arrays_of(error: BaseException) -> None:
-    """Free what the functions that an error ended had in their variables."""
-    traceback.clear_frames(error.__traceback__)
-    gc.collect()
-
-
-class Upload:
-    """A buffer through which arrays reach a GPU while it computes.
-
-    The array is copied into page-locked memory, which the GPU reads by itself, on a
-    stream beside that of the computation. Both buffers are used again: the copy waits
-    until the GPU no longer reads the old contents, and the host until they have left.
-
-    Parameters
-    ----------
-    device : Device
-        A GPU.
-    """
-
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._stream: Any = None
-        self._host: np.ndarray | None = None
-        self._there: Array | None = None
-        self._view: Array | None = None
-        self._arrived: Any = None
-        self._released: Any = None
-
-    def start(self, array: np.ndarray) -> None:
-        """Begin to copy an array; it may be changed as soon as this returns."""
-        import cupy
-        import cupyx
-
-        order = memory_order(array)
-        in_order = array.transpose(order)
-        with cupy.cuda.Device(self._device.index):
-            # The host's buffer is the copy's until it has left.
-            if self._arrived is not None and not self._arrived.done:
-                self._arrived.synchronize()
-            if self._host is None or self._host.size < array.size:
-                self._host = cupyx.empty_pinned((array.size,), array.dtype)
-                self._there = cupy.empty((array.size,), array.dtype)
-                self._stream = cupy.cuda.Stream(non_blocking=True)
-                # The memory may still be in use by work queued before it was freed.
-                self.release()
-            host = self._host[: array.size].reshape(in_order.shape)
-            there = self._there[: array.size].reshape(in_order.shape)
-            np.copyto(host, in_order)
-            self._stream.wait_event(self._released)
-            there.set(host, stream=self._stream)
-            _count_transfer("to_device", array.nbytes)
-            self._arrived = self._stream.record()
-        self._view = there.transpose(inverse_order(order))
-
-    def finish(self) -> Array:
-        """Return the array on the GPU, for work queued from now on."""
-        import cupy
-
-        cupy.cuda.get_current_stream().wait_event(self._arrived)
-        return self._view
-
-    @property
-    def array(self) -> Array:
-        """The array on the GPU, whether its values have arrived or not."""
-        return self._view
-
-    def release(self) -> None:
-        """Let the next copy begin once the work queued so far is done."""
-        import cupy
-
-        self._released = cupy.cuda.get_current_stream().record()
-
-
-class RecordedWork:
-    """Work on a GPU recorded as a CUDA graph, which one launch repeats.
-
-    Everything the function asks for has to be known to the GPU already: kernels
-    compiled, libraries set up. It must not wait for the GPU. Nothing is computed while
-    it is recorded. What it allocates stays allocated, for its repetitions only.
-
-    Parameters
-    ----------
-    function : callable
-        Called once, on the current stream, which must not be the default one.
-
-    Attributes
-    ----------
-    result : object
-        What the function returned: arrays that each repetition fills.
-    memory_bytes : int
-        What it allocated.
-    """
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        import cupy
-
-        self._stream = cupy.cuda.get_current_stream()
-        memory, others = _graph_memory(cupy), cupy.get_default_memory_pool()
-        # What other work has given back is not for the graph to use.
-        others.free_all_blocks()
-        memory.free_all_blocks()
-        if others.get_limit():
-            memory.set_limit(size=max(1, others.get_limit() - others.total_bytes()))
-        before = memory.total_bytes()
-        with cupy.cuda.using_allocator(memory.malloc):
-            self._stream.begin_capture()
-            try:
-                self.result = function()
-            except BaseException:
-                # A stream left recording could not even be waited for.
-                with contextlib.suppress(cupy.cuda.runtime.CUDARuntimeError):
-                    self._stream.end_capture()
-                raise
-            self._graph = self._stream.end_capture()
-        self.memory_bytes = memory.total_bytes() - before
-
-    def repeat(self) -> None:
-        """Queue the work again."""
-        self._graph.launch(self._stream)
 
 
 @dataclass(frozen=True)
@@ -577,13 +341,3 @@ def _self_test_problem(cupy: Any, index: int) -> GpuStatus | None:
 
 def _cuda_version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"
-
-
-@cache
-def _graph_memory(cupy: Any) -> Any:
-    """Return the pool for what graphs allocate.
-
-    It outlives them: a pool of CuPy's that ends before its arrays never gives their
-    memory back.
-    """
-    return cupy.cuda.MemoryPool()

@@ -130,19 +130,19 @@ MUTATIONS = (
     ),
     Mutation(
         "work does not wait for the batch to arrive",
-        "backend.py",
+        "gpu/streams.py",
         "cupy.cuda.get_current_stream().wait_event(self._arrived)",
         "pass",
     ),
     Mutation(
         "a batch is overwritten while the step reads it",
-        "backend.py",
+        "gpu/streams.py",
         "self._stream.wait_event(self._released)",
         "pass",
     ),
     Mutation(
         "the host buffer is overwritten while it is copied",
-        "backend.py",
+        "gpu/streams.py",
         "                self._arrived.synchronize()",
         "                pass",
     ),

@@ -21,6 +21,7 @@ import numpy as np
 import threadpoolctl
 
 from scratchgan.backend import Array, inverse_order, memory_order
+from scratchgan.kernels.arrays import is_dense
 from scratchgan.machine import usable_cores
 
 CHUNK_BYTES = 1 << 19
@@ -136,7 +137,7 @@ def update_in_parts(function: Callable[..., None], *arrays: Array) -> None:
     """
     first = arrays[0]
     alike = all(array.strides == first.strides for array in arrays)
-    if not alike or not _worth_cutting(first) or not _is_dense(first):
+    if not alike or not _worth_cutting(first) or not is_dense(first):
         function(*arrays)
         return
     order = memory_order(first)
@@ -213,11 +214,6 @@ def empty_like(array: np.ndarray) -> np.ndarray:
     order = memory_order(array)
     result = empty(tuple(array.shape[axis] for axis in order), array.dtype)
     return result.transpose(inverse_order(order))
-
-
-def _is_dense(array: np.ndarray) -> bool:
-    """Return whether the elements fill their memory, in whatever order."""
-    return array.transpose(memory_order(array)).flags.c_contiguous
 
 
 @cache

@@ -46,4 +46,9 @@ def empty_dense_like(x: Array) -> Array:
 
 def dense(x: Array) -> Array:
     """Return x if its elements fill their memory, in whatever order, else a copy."""
-    return x if x.transpose(memory_order(x)).flags.c_contiguous else packed_copy(x)
+    return x if is_dense(x) else packed_copy(x)
+
+
+def is_dense(x: Array) -> bool:
+    """Return whether the elements fill their memory, in whatever order."""
+    return x.transpose(memory_order(x)).flags.c_contiguous

@@ -6,9 +6,14 @@ same formulas; those are the definition that the kernels are tested against.
 
 from typing import NamedTuple
 
-from scratchgan.backend import Array, get_array_module, memory_order
+from scratchgan.backend import Array, get_array_module
 from scratchgan.kernels.activation import ActivationCode
-from scratchgan.kernels.arrays import empty_dense_like, in_order_of, packed_copy
+from scratchgan.kernels.arrays import (
+    empty_dense_like,
+    in_order_of,
+    is_dense,
+    packed_copy,
+)
 from scratchgan.kernels.launch import launch, launch_each
 
 LANES, ROWS = 32, 8
@@ -30,11 +35,9 @@ class Statistics(NamedTuple):
 
 def channels_last(x: Array) -> Array:
     """Return x, (N, C, H, W) or (N, F), dense and with channels last in memory."""
-    order = memory_order(x)
-    dense = x.transpose(order).flags.c_contiguous
     if x.ndim == 2:
         return packed_copy(x)
-    if dense and (order[-1] == 1 or x.strides[1] == x.itemsize):
+    if is_dense(x) and (x.shape[1] == 1 or x.strides[1] == x.itemsize):
         return x
     return packed_copy(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 

@@ -4,13 +4,14 @@ import contextlib
 import math
 from collections.abc import Iterator
 
-from scratchgan.backend import (
-    Device,
+from scratchgan.backend import Device
+from scratchgan.errors import DeviceError
+from scratchgan.gpu.memory import (
     MemoryTrial,
+    available_memory,
     forget_arrays_of,
     is_out_of_device_memory,
 )
-from scratchgan.errors import DeviceError
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.state import TrainingState, new_state
 from scratchgan.training.trial import make_random_step, make_recorded_steps
@@ -33,7 +34,7 @@ def explained(config: TrainConfig, device: Device) -> Iterator[None]:
     """
     try:
         yield
-    except MemoryError as error:
+    except Exception as error:
         if not is_out_of_device_memory(error):
             raise
         forget_arrays_of(error)
@@ -61,7 +62,7 @@ def fitting_batch_size(config: TrainConfig, device: Device) -> int:
     the gaps in memory do not grow in proportion; it is tried, and made smaller until
     it fits.
     """
-    room = int(USABLE * device.available_memory())
+    room = int(USABLE * available_memory(device))
     small, large = PROBE_BATCHES
     least = step_memory(config, device, small, room)
     if least is None:
@@ -96,7 +97,7 @@ def step_memory(
         return None
 
     if room is None:
-        room = device.available_memory()
+        room = available_memory(device)
     trial = MemoryTrial(device, room)
     taken = trial.measure(lambda: new_state(config, device), train_a_little)
     if taken is None:

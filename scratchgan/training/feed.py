@@ -4,9 +4,10 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from scratchgan.backend import Device, Upload
+from scratchgan.backend import Device
 from scratchgan.datasets.loader import BatchLoader, LoadedBatch
 from scratchgan.functional.labels import one_hot
+from scratchgan.gpu.streams import Upload
 from scratchgan.training.step import Batch
 
 
@@ -119,4 +120,5 @@ class _Slot:
 
     def release(self) -> None:
         self._images.release()
-        self._labels.release()
+        if self._has_labels:
+            self._labels.release()

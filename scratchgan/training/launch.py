@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from scratchgan.backend import Device, gpu_status, read_memory_limit
+from scratchgan.backend import Device, gpu_status
 from scratchgan.datasets.loader import check_rows, check_size
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import DatasetError
+from scratchgan.gpu.memory import limit_memory, read_memory_limit
 from scratchgan.kernels.products import allow_tf32
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.training.config import TrainConfig, batches_an_epoch
@@ -70,7 +71,7 @@ def prepare_device(config: TrainConfig, device: Device) -> None:
     if device.kind == "gpu":
         allow_tf32(config.tf32)
         if config.gpu_memory:
-            device.limit_memory(config.gpu_memory)
+            limit_memory(device, config.gpu_memory)
 
 
 def _without_effect(config: TrainConfig) -> str:

@@ -9,17 +9,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from scratchgan.backend import (
-    Array,
-    Device,
-    forget_arrays_of,
-    is_out_of_device_memory,
-)
+from scratchgan.backend import Array, Device
 from scratchgan.datasets.loader import BatchLoader, reduce_images
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import DeviceError, NonFiniteError, OutputError
 from scratchgan.files import make_folder
 from scratchgan.functional.parallel import one_blas_thread
+from scratchgan.gpu.memory import forget_arrays_of, is_out_of_device_memory
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.latent import draw_latent
 from scratchgan.optim import decayed_lr
@@ -104,7 +100,7 @@ def train(
     """
     try:
         return _train(state, dataset, run, device, show_progress)
-    except MemoryError as error:
+    except Exception as error:
         if not is_out_of_device_memory(error):
             raise
         forget_arrays_of(error)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from scratchgan.backend import Array, Device, RecordedWork, Upload
+from scratchgan.backend import Array, Device
+from scratchgan.gpu.streams import RecordedWork, Upload
 from scratchgan.training.step import Batch, Gan, StepLosses, train_step
 
 WARM_UP_STEPS = 2

@@ -16,6 +16,7 @@ from scratchgan.datasets.loader import BatchLoader
 from scratchgan.datasets.schema import open_dataset
 from scratchgan.errors import DeviceError
 from scratchgan.functional.labels import one_hot
+from scratchgan.gpu.memory import limit_memory
 from scratchgan.gradcheck import small_network
 from scratchgan.kernels.products import allow_tf32
 from scratchgan.models.dcgan import Discriminator, Generator
@@ -367,7 +368,7 @@ class TestMemory:
     @pytest.fixture(autouse=True)
     def unlimited_afterwards(self, gpu):
         yield
-        gpu.device.limit_memory("100%")
+        limit_memory(gpu.device, "100%")
 
     @pytest.fixture
     def train(self, tmp_path):
@@ -409,6 +410,20 @@ class TestMemory:
         """Forecast, sample grid and checkpoint take no more memory than the steps."""
         assert train(4, 24)[0] == 0
 
+    def test_page_locked_memory_that_runs_out_is_the_same_message(
+        self, train, monkeypatch
+    ):
+        import cupy
+        import cupyx
+
+        def fail(*args):
+            raise cupy.cuda.runtime.CUDARuntimeError(2)
+
+        monkeypatch.setattr(cupyx, "empty_pinned", fail)
+        exit_code, error = train(8, 200)
+        assert exit_code == 1
+        assert re.search(r"a batch of 8 images does not fit .* fits", error), error
+
     def test_nothing_is_kept_of_what_was_tried(self, gpu, hostcupy):
         import cupy
 
@@ -435,11 +450,11 @@ class TestMemory:
     @pytest.mark.parametrize("limit", ["", "5", "5GB", "0%", "0MiB", "101%", "-1MiB"])
     def test_limits_that_cannot_be_read(self, gpu, limit):
         with pytest.raises(DeviceError, match="write 75%, 512MiB or 6GiB"):
-            gpu.device.limit_memory(limit)
+            limit_memory(gpu.device, limit)
 
     def test_the_cpu_has_no_limit(self):
         with pytest.raises(DeviceError, match="needs a GPU"):
-            CPU.limit_memory("50%")
+            limit_memory(CPU, "50%")
 
 
 def test_a_loss_that_is_not_finite_never_reaches_the_log(gpu, tmp_path):

@@ -1,0 +1,1 @@
+"""What only a GPU needs: its memory, and work beside work."""
