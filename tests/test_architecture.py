@@ -14,7 +14,7 @@ FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 # A module imports from lower levels and from its own folder only.
 LEVELS = [
-    ["errors", "backend", "files", "hdf5_output", "machine"],
+    ["errors", "backend", "files", "hdf5_output", "machine", "pictures"],
     ["kernels", "gpu"],
     ["functional", "datasets", "metrics"],
     ["nn", "optim"],
@@ -28,6 +28,7 @@ WITHIN_A_LEVEL = {
     ("files", "errors"),
     ("hdf5_output", "errors"),
     ("hdf5_output", "files"),
+    ("pictures", "files"),
     ("optim", "nn"),
     ("experiments", "training"),
     ("gradcheck", "training"),

@@ -53,12 +53,8 @@ def generate(
     from scratchgan.backend import resolve_device
     from scratchgan.errors import ConfigError
     from scratchgan.files import make_folder
-    from scratchgan.training.preview import (
-        generate_images,
-        image_grid,
-        labels_for_grid,
-        save_png,
-    )
+    from scratchgan.pictures import image_grid, save_png
+    from scratchgan.training.preview import generate_images, labels_for_grid
     from scratchgan.training.run_folder import find_checkpoint
     from scratchgan.training.state import load_generator
 

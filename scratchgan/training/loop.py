@@ -19,18 +19,13 @@ from scratchgan.gpu.memory import forget_arrays_of, is_out_of_device_memory
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.latent import draw_latent
 from scratchgan.optim import decayed_lr
+from scratchgan.pictures import image_grid, save_png
 from scratchgan.training.checkpoint import refuse_non_finite, save_checkpoint
 from scratchgan.training.config import batches_an_epoch, config_to_dict
 from scratchgan.training.device_memory import advice
 from scratchgan.training.diagnose import first_non_finite
 from scratchgan.training.feed import Feed
-from scratchgan.training.preview import (
-    BATCH,
-    generate_images,
-    image_grid,
-    labels_for_grid,
-    save_png,
-)
+from scratchgan.training.preview import BATCH, generate_images, labels_for_grid
 from scratchgan.training.recorded_step import RecordedStep
 from scratchgan.training.run_folder import RunFolder, append_log, trim_log
 from scratchgan.training.state import HISTORY, TrainingState, state_arrays, state_meta

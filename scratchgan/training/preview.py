@@ -1,14 +1,11 @@
-"""Pictures of what G makes: grids from fixed z."""
+"""Pictures of what G makes, from fixed z."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from scratchgan.backend import Device, to_host
 from scratchgan.datasets.loader import unscale_images
-from scratchgan.files import complete_file
 from scratchgan.functional.labels import one_hot
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.models.dcgan import Generator
@@ -16,8 +13,6 @@ from scratchgan.models.latent import latent_from_seeds
 
 BATCH = 64
 """Images made at a time; with running averages the picture does not depend on it."""
-GAP = 2
-"""Pixels between tiles."""
 
 
 def generate_images(
@@ -74,35 +69,3 @@ def labels_for_grid(
     if not config.classes:
         return None
     return [position // columns % config.classes for position in range(count)]
-
-
-def image_grid(images: np.ndarray, columns: int) -> np.ndarray:
-    """Arrange uint8 images (N, H, W, C) in rows of ``columns``, with a gap between.
-
-    The last row is filled up with the gap's grey.
-    """
-    count, height, width, channels = images.shape
-    rows = -(-count // columns)
-    grid = np.full(
-        (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels),
-        128,
-        np.uint8,
-    )
-    for position, image in enumerate(images):
-        row, column = divmod(position, columns)
-        top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
-        grid[top : top + height, left : left + width] = image
-    return grid
-
-
-def save_png(pixels: np.ndarray, path: Path) -> None:
-    """Write uint8 (H, W, C) as PNG, whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        If the file cannot be written.
-    """
-    image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
-    with complete_file(path) as temporary:
-        image.save(temporary, format="png")

@@ -2,18 +2,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from PIL import Image
 from tiny import NETWORK, train_tiny
 
 from scratchgan.backend import CPU
 from scratchgan.models.dcgan import Generator
-from scratchgan.training.preview import (
-    GAP,
-    generate_images,
-    image_grid,
-    labels_for_grid,
-    save_png,
-)
+from scratchgan.training.preview import generate_images, labels_for_grid
 
 
 @pytest.fixture
@@ -64,24 +57,3 @@ def test_grid_has_one_class_a_row():
     network = dataclasses.replace(NETWORK, classes=3)
     assert labels_for_grid(network, 8, 2) == [0, 0, 1, 1, 2, 2, 0, 0]
     assert labels_for_grid(NETWORK, 8, 2) is None
-
-
-def test_grid_places_images_in_reading_order():
-    images = np.arange(5, dtype=np.uint8).reshape(5, 1, 1, 1) * np.ones(
-        (5, 3, 2, 3), np.uint8
-    )
-    grid = image_grid(images, 3)
-    assert grid.shape == (2 * (3 + GAP) + GAP, 3 * (2 + GAP) + GAP, 3)
-    for position in range(5):
-        row, column = divmod(position, 3)
-        assert (grid[GAP + row * (3 + GAP), GAP + column * (2 + GAP)] == position).all()
-    assert (grid[-GAP - 1, -GAP - 1] == 128).all()  # the empty sixth place
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-def test_png_has_the_pixels(tmp_path, channels):
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, channels), np.uint8)
-    save_png(pixels, tmp_path / "x.png")
-    with Image.open(tmp_path / "x.png") as image:
-        read = np.asarray(image).reshape(5, 4, channels)
-    np.testing.assert_array_equal(read, pixels)

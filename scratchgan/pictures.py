@@ -1,0 +1,83 @@
+"""Many small images as one picture, and pictures as PNG files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from scratchgan.files import complete_file
+
+GAP = 2
+"""Pixels between tiles."""
+GREY = 128
+"""Of the gaps, and of tiles that are missing."""
+CAPTION_PIXELS = 11
+"""Height of a caption's letters."""
+
+
+def image_grid(images: np.ndarray, columns: int) -> np.ndarray:
+    """Arrange uint8 images (N, H, W, C) in rows of ``columns``, with a gap between.
+
+    The last row is filled up with the gap's grey.
+
+    Examples
+    --------
+    >>> image_grid(np.zeros((3, 8, 8, 1), np.uint8), columns=2).shape
+    (22, 22, 1)
+    """
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
+    grid = np.full(
+        (rows * (height + GAP) + GAP, columns * (width + GAP) + GAP, channels),
+        GREY,
+        np.uint8,
+    )
+    for position, image in enumerate(images):
+        row, column = divmod(position, columns)
+        top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
+        grid[top : top + height, left : left + width] = image
+    return grid
+
+
+def captioned_grid(
+    images: np.ndarray, captions: Sequence[str], columns: int
+) -> np.ndarray:
+    """Arrange images as `image_grid` does, with a line of text under each.
+
+    Parameters
+    ----------
+    images : ndarray of shape (N, H, W, C), uint8
+        C is 1 or 3.
+    captions : sequence of N str
+        What does not fit the width of a tile is cut off.
+    columns : int
+        Tiles in a row.
+
+    Returns
+    -------
+    ndarray of shape (rows, columns, 3), uint8
+    """
+    font = ImageFont.load_default(CAPTION_PIXELS)
+    count, height, width, _ = images.shape
+    line = CAPTION_PIXELS + 4
+    tiles = np.empty((count, height + line, width, 3), np.uint8)
+    tiles[:, :height] = images  # grey is broadcast to three channels
+    for tile, caption in zip(tiles, captions, strict=True):
+        text = Image.new("RGB", (width, line), "white")
+        ImageDraw.Draw(text).text((1, 0), caption, fill="black", font=font)
+        tile[height:] = np.asarray(text)
+    return image_grid(tiles, columns)
+
+
+def save_png(pixels: np.ndarray, path: Path) -> None:
+    """Write uint8 (H, W, C) as PNG, whole or not at all.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
+    with complete_file(path) as temporary:
+        image.save(temporary, format="png")
