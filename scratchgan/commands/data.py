@@ -67,7 +67,7 @@ Examples:
     "--size",
     type=SizeType(),
     metavar="S|HxW",
-    help="Pixels.  [default: the images' own; drawn: 64]",
+    help="Pixels.  [default: the images' own; drawn: 64, digits 28]",
 )
 @click.option(
     "--fit",
@@ -118,9 +118,9 @@ def prepare(
 ) -> None:
     """Make NAME.h5 from SOURCE, a folder or zip of images.
 
-    Without SOURCE, draw the built-in set NAME (faces). Images in two or more
-    folders get the folders' names as labels. Files that cannot be read are
-    skipped and listed.
+    Without SOURCE, draw the built-in set NAME (faces, bedrooms or digits).
+    Images in two or more folders get the folders' names as labels. Files that
+    cannot be read are skipped and listed.
     """
     if source is None:
         _refuse_options(ctx, ("fit", "channels", "strict"), "needs a SOURCE")
@@ -202,14 +202,14 @@ def _draw(
 ) -> "PrepareReport":
     """Draw a built-in set."""
     from scratchgan.datasets.catalogue import BUILT_IN
-    from scratchgan.datasets.synthetic import DEFAULT_SIZE, prepare_synthetic
+    from scratchgan.datasets.synthetic import prepare_synthetic
 
     if name not in BUILT_IN:
         raise click.UsageError(
             f"SOURCE is missing: {name!r} is not built in ({', '.join(BUILT_IN)}). "
             f"Give a folder or zip: scratchgan data prepare {name} SOURCE"
         )
-    height, width = size or (DEFAULT_SIZE, DEFAULT_SIZE)
+    height, width = size or (None, None)
     if height != width:
         raise click.UsageError(f"--size {height}x{width}: built-in sets are square")
     with progress_bar("drawing", "images") as progress:

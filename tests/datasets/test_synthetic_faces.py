@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
 from scratchgan.datasets.synthetic_faces.drawing import Canvas, Head, ribbon, smooth
+
 from scratchgan.datasets.synthetic_faces.parameters import (
     MAX_TURN_DEGREES,
     FaceParameters,
