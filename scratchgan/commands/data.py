@@ -229,7 +229,7 @@ def _print_report(report: "PrepareReport") -> None:
     facts = {"labels": report.class_names is not None, **asdict(report)}
     _print(f"{report.path}: {_shape(facts)}, in {report.seconds:.1f} s")
     if report.class_names:
-        _print(f"labels by folder: {_words(report.class_names)}")
+        _print(f"labels: {_words(report.class_names)}")
     if report.modes:
         _print(f"source files: {_words(report.modes)}")
     if report.channels == 3 and report.modes and set(report.modes) <= _GREY_MODES:

@@ -161,7 +161,7 @@ def _strokes(digit: int, hand: Hand) -> list[np.ndarray]:
     strokes = []
     for number, points in enumerate(shapes):
         # A point that comes twice, as a corner, is off by the same both times.
-        places = {point: None for point in points}
+        places = dict.fromkeys(points)
         moved = {
             point: tuple(np.add(point, hand.jitter[(k + 7 * number) % 24]).tolist())
             for k, point in enumerate(places)
@@ -246,11 +246,16 @@ def _quads(stroke: np.ndarray, widths: np.ndarray) -> list[np.ndarray]:
 
 
 def _centred(cover: np.ndarray) -> np.ndarray:
-    """Shift a picture by whole pixels until its centre of mass is in the middle."""
-    size = len(cover)
-    total = cover.sum()
-    line = np.arange(size) + 0.5
-    down = (cover.sum(axis=1) @ line) / total - size / 2
-    right = (cover.sum(axis=0) @ line) / total - size / 2
-    # What is rolled over the edge is black: there is a margin all around.
-    return np.roll(cover, (-round(down), -round(right)), axis=(0, 1))
+    """Shift a picture by whole pixels until its centre of mass is in the middle.
+
+    It stops one pixel before the edge.
+    """
+    shifts = []
+    for axis in (0, 1):
+        profile = cover.sum(axis=1 - axis)
+        inked = np.flatnonzero(profile)
+        middle = (np.arange(len(cover)) + 0.5) @ profile / profile.sum()
+        shift = round(len(cover) / 2 - float(middle))
+        shifts.append(int(np.clip(shift, 1 - inked[0], len(cover) - 2 - inked[-1])))
+    # All that is rolled over the edge is black.
+    return np.roll(cover, shifts, axis=(0, 1))
