@@ -145,7 +145,7 @@ class TestPrepare:
         def interrupt(*args, **options):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(prepare, "_decode_group", interrupt)
+        monkeypatch.setattr(decoding, "decode_group", interrupt)
         assert run("prepare", "toy", photos).exit_code == 130
         assert list((tmp_path / "data").glob("*")) == []
 
