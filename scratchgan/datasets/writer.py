@@ -1,6 +1,7 @@
 """Writing a prepared dataset, batch by batch, whole or not at all."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -9,9 +10,18 @@ import h5py
 import numpy as np
 
 from scratchgan import __version__
+from scratchgan.datasets.checksums import (
+    DESCRIPTION_SHA256,
+    column_bytes,
+    description_sha256,
+    texts_digest,
+)
 from scratchgan.datasets.schema import FORMAT, FORMAT_VERSION, images_per_chunk
 from scratchgan.errors import DatasetError
 from scratchgan.hdf5_output import Hdf5Output
+
+ROWS_PER_CHUNK = 4096
+"""Of every column but the images."""
 
 
 class DatasetWriter:
@@ -35,7 +45,8 @@ class DatasetWriter:
     class_names, attribute_names : sequence of str, optional
         The names of the labels' values and of the attributes' columns.
     expected_count : int, default=0
-        Images to come, at most: with it, a disk too small is refused at the start.
+        Images to come, at most: with it, a disk too small is refused at the start,
+        and a small file has small chunks.
     **description : str
         More root attributes, such as ``fit`` and ``resize_filter``.
 
@@ -82,9 +93,10 @@ class DatasetWriter:
             "command": command,
             **description,
         }
+        self._expected_count = expected_count
         image_bytes = height * width * channels
         self._output = Hdf5Output(self.path, needed_bytes=expected_count * image_bytes)
-        self._digest = hashlib.sha256()
+        self._digests = {"images": hashlib.sha256()}
         self._columns: dict[str, h5py.Dataset] = {}
 
     def __enter__(self) -> "DatasetWriter":
@@ -108,7 +120,7 @@ class DatasetWriter:
     @property
     def sha256(self) -> str:
         """SHA-256 of the pixels written so far, see `pixels_sha256`."""
-        return self._digest.hexdigest()
+        return self._digests["images"].hexdigest()
 
     def append(
         self,
@@ -174,7 +186,7 @@ class DatasetWriter:
             with self._output.writing():
                 column.resize(end, axis=0)
                 column[self.count : end] = rows
-        self._digest.update(np.ascontiguousarray(images))
+            self._digests.setdefault(name, hashlib.sha256()).update(column_bytes(rows))
         self.count = end
 
     def set_split(self, split: np.ndarray) -> None:
@@ -185,10 +197,12 @@ class DatasetWriter:
         split : array of shape (N,), uint8
             Values of `SPLITS`.
         """
+        split = np.asarray(split, dtype=np.uint8)
         if len(split) != self.count:
             raise ValueError(f"{len(split)} split values for {self.count} images")
         with self._output.writing():
-            self._file.create_dataset("split", data=np.asarray(split, dtype=np.uint8))
+            self._file.create_dataset("split", data=split)
+        self._digests["split"] = hashlib.sha256(column_bytes(split))
 
     def set_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
         """Record the files that could not be read, each with the reason."""
@@ -209,7 +223,9 @@ class DatasetWriter:
         if name == "images":
             rows_per_chunk = images_per_chunk(*self.image_shape)
         else:
-            rows_per_chunk = 4096
+            rows_per_chunk = ROWS_PER_CHUNK
+        # HDF5 stores whole chunks: a small dataset would be mostly empty room.
+        rows_per_chunk = min(rows_per_chunk, self._expected_count or rows_per_chunk)
         column = self._file.create_dataset(
             name,
             shape=(0, *rows.shape[1:]),
@@ -218,29 +234,38 @@ class DatasetWriter:
             dtype=h5py.string_dtype() if rows.dtype == object else rows.dtype,
         )
         if name == "attributes":
-            names = list(self._attribute_names or ())
+            names = [_stored_text(name) for name in self._attribute_names or ()]
             if len(names) != rows.shape[1]:
                 raise ValueError(
                     f"{rows.shape[1]} attributes and {len(names)} attribute_names"
                 )
             column.attrs["attribute_names"] = names
+            self._digests["attribute_names"] = texts_digest(names)
         return column
 
     def _create_strings(self, name: str, texts: Iterable[str]) -> None:
         texts = [_stored_text(text) for text in texts]
         with self._output.writing():
             self._file.create_dataset(name, data=texts, dtype=h5py.string_dtype())
+        self._digests[name] = texts_digest(texts)
 
     def _finish(self) -> None:
         if self.count == 0:
             raise DatasetError(f"{self.path}: no image came, so no file was written")
         if self._class_names is not None:
             self._create_strings("class_names", self._class_names)
-        self._description |= {"count": self.count, "sha256": self.sha256}
+        checksums = {name: d.hexdigest() for name, d in self._digests.items()}
+        sha256 = checksums.pop("images")
+        description = {
+            name: _stored_text(value) if isinstance(value, str) else value
+            for name, value in self._description.items()
+        }
+        description |= {"count": self.count, "sha256": sha256}
+        description["columns_sha256"] = json.dumps(checksums, sort_keys=True)
+        description[DESCRIPTION_SHA256] = description_sha256(description)
         with self._output.writing():
-            for name, value in self._description.items():
-                is_text = isinstance(value, str)
-                self._file.attrs[name] = _stored_text(value) if is_text else value
+            for name, value in description.items():
+                self._file.attrs[name] = value
 
 
 def _stored_text(text: str) -> str:
