@@ -52,16 +52,16 @@ class PrepareOptions:
 
     Attributes
     ----------
-    kind : str or None
-        The source's layout, see `open_source`; None for what its files tell.
     height, width : int or None
         Pixels, 1 to `MAX_SIDE`; both None for the images' own size.
     fit : str
         "crop", "pad" or "stretch", see `decode_image`.
-    crop : Crop or None
-        What to cut out of every image before.
     channels : int or None
         1 for grey, 3 for RGB, None for what suits the source.
+    crop : Crop or None
+        What to cut out of every image before.
+    kind : str or None
+        The source's layout, see `open_source`; None for what its files tell.
     validation : int or None
         Training images that become validation images, drawn with seed 42; None for
         the paper's number where the set is one of the paper's, else none.
@@ -73,12 +73,12 @@ class PrepareOptions:
         Threads that decode; all cores by default.
     """
 
-    kind: str | None = None
     height: int | None = None
     width: int | None = None
     fit: str = "crop"
-    crop: Crop | None = None
     channels: int | None = None
+    crop: Crop | None = None
+    kind: str | None = None
     validation: int | None = None
     strict: bool = False
     force: bool = False
@@ -291,7 +291,11 @@ class _Preparation:
         if not earlier:
             return 0
         try:
-            with h5py.File(self._journal.partial, "r") as partial:
+            # Through Python's file: HDF5 refuses one that was never closed.
+            with (
+                open(self._journal.partial, "rb") as raw,
+                h5py.File(raw, "r") as partial,
+            ):
                 height, width = partial["images"].shape[1:3]
             self._open_writer(height, width, continued=True)
         except (OSError, RuntimeError, KeyError, OutputError):

@@ -1,6 +1,7 @@
 """Writing a prepared dataset, batch by batch, whole or not at all."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +10,12 @@ import h5py
 import numpy as np
 
 from scratchgan import __version__
+from scratchgan.datasets.checksums import (
+    DESCRIPTION_SHA256,
+    column_bytes,
+    description_sha256,
+    texts_digest,
+)
 from scratchgan.datasets.schema import (
     FORMAT,
     FORMAT_VERSION,
@@ -86,7 +93,7 @@ class DatasetWriter:
         self.image_shape = (height, width, channels)
         self.count = 0
         self._class_names = class_names
-        self._attribute_names = list(attribute_names or ())
+        self._attribute_names = [_stored_text(name) for name in attribute_names or ()]
         self._description = {
             "format": FORMAT,
             "format_version": FORMAT_VERSION,
@@ -242,7 +249,10 @@ class DatasetWriter:
         """Make /images without rows; what it grows by has its place on disk at once."""
         shape = self.image_shape
         settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        settings.set_chunk((images_per_chunk(*shape), *shape))
+        # HDF5 stores whole chunks: a small dataset would be mostly empty room.
+        rows = images_per_chunk(*shape)
+        rows = min(rows, self._expected_count or rows)
+        settings.set_chunk((rows, *shape))
         settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
         space = h5py.h5s.create_simple((0, *shape), (h5py.h5s.UNLIMITED, *shape))
@@ -303,7 +313,17 @@ class DatasetWriter:
             names, reasons = zip(*self._skipped, strict=True)
             columns["skipped_files"] = _as_column("skipped_files", names)
             columns["skipped_reasons"] = _as_column("skipped_reasons", reasons)
-        self._description |= {"count": self.count, "sha256": self.sha256}
+        checksums = {name: _sha256(rows) for name, rows in columns.items()}
+        if "attributes" in columns:
+            digest = texts_digest(self._attribute_names)
+            checksums["attribute_names"] = digest.hexdigest()
+        description = {
+            name: _stored_text(value) if isinstance(value, str) else value
+            for name, value in self._description.items()
+        }
+        description |= {"count": self.count, "sha256": self.sha256}
+        description["columns_sha256"] = json.dumps(checksums, sort_keys=True)
+        description[DESCRIPTION_SHA256] = description_sha256(description)
         with self._output.writing():
             self._images.resize(self.count, axis=0)
             for name, rows in columns.items():
@@ -313,9 +333,12 @@ class DatasetWriter:
             if "attributes" in columns:
                 attributes = self._file["attributes"].attrs
                 attributes["attribute_names"] = self._attribute_names
-            for name, value in self._description.items():
-                is_text = isinstance(value, str)
-                self._file.attrs[name] = _stored_text(value) if is_text else value
+            for name, value in description.items():
+                self._file.attrs[name] = value
+
+
+def _sha256(column: np.ndarray) -> str:
+    return hashlib.sha256(column_bytes(column)).hexdigest()
 
 
 _COLUMN_TYPES = {

@@ -327,7 +327,7 @@ class TestRefusedSources:
         def refuse(path):
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(sources.os, "scandir", refuse)
+        monkeypatch.setattr(files_module.os, "scandir", refuse)
         assert "cannot be read: Permission denied" in refusal(tmp_path)
 
 

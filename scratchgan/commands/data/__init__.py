@@ -1,0 +1,22 @@
+"""The ``data`` commands: make, list, describe and check prepared datasets."""
+
+import click
+
+from scratchgan.commands.data.info import info
+from scratchgan.commands.data.list import list_command
+from scratchgan.commands.data.prepare import prepare
+from scratchgan.commands.data.verify import verify
+
+
+@click.group()
+def data() -> None:
+    """Make, list, describe and check prepared datasets.
+
+    A dataset is one HDF5 file, NAME.h5, in the data folder.
+    """
+
+
+data.add_command(list_command)
+data.add_command(prepare)
+data.add_command(info)
+data.add_command(verify)
