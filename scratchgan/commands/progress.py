@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from scratchgan.commands.interrupts import raise_if_interrupted
+
 
 @contextmanager
 def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
@@ -16,6 +18,7 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
     def progress(done: int, total: int) -> None:
         nonlocal bar
+        raise_if_interrupted()
         if bar is None:
             bar = tqdm(total=total, desc=what, unit=f" {unit}", disable=None)
         bar.update(done - bar.n)

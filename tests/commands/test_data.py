@@ -16,6 +16,7 @@ from PIL import Image
 
 from scratchgan.commands import main, options
 from scratchgan.datasets import decoding, images, prepare, synthetic
+from scratchgan.datasets.sources import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,7 +87,7 @@ class TestPrepare:
             path.rename(photos / ("cat" if i % 2 else "dog") / path.name)
         result = run("prepare", "toy", photos)
         assert "30 images 16x16 RGB, labelled" in result.stdout
-        assert "labels by folder: cat, dog" in result.stdout
+        assert "classes: cat, dog" in result.stdout
 
     def test_grey_photographs_get_a_hint(self, run, photos):
         for path in photos.iterdir():
@@ -153,6 +154,7 @@ class TestPrepare:
         # Packages have the command under this name; modules are found by full name.
         command = importlib.import_module("scratchgan.commands.data.prepare")
         assert command.FITS == images.FITS
+        assert set(command.KINDS) == {known.kind for known in KINDS}
         assert options.MAX_SIDE == prepare.MAX_SIDE
         assert command.DEFAULT_COUNT == synthetic.DEFAULT_COUNT
 

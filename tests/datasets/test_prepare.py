@@ -230,7 +230,7 @@ class TestFailures:
 
         def fail_later(self, *args):
             calls.append(args)
-            if len(calls) > 4:
+            if len(calls) > 2:
                 raise error
             write(self, *args)
 

@@ -101,10 +101,12 @@ def _nothing_fits(files: Files, candidates: Iterable[type[Source]]) -> str:
     path = files.path
     if path.is_file() and (hint := _hint(path)):
         return f"{path} is not a source of images: {hint}"
+    if not files.files:
+        return f"no images in {path}: it is empty; name the folder or archive with them"
     endings = Counter(file.ending or "without ending" for file in files.files)
     found = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
     needs = "; ".join(f"{known.kind}: {known.needs}" for known in candidates)
-    return f"no images in {path}: found {found or 'nothing'}.{_advice(endings)} {needs}"
+    return f"no images in {path}: found {found}.{_advice(endings)} {needs}"
 
 
 def _advice(endings: Counter[str]) -> str:
@@ -127,6 +129,8 @@ def _hint(path: Path) -> str:
         return "it is a web page, so the download went wrong; download it again"
     if start.startswith(b"\x89HDF"):
         return "it is an HDF5 file; use it as it is, with --dataset"
+    if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+        return "it is damaged, or no archive of images; download it again"
     if path.suffix.lower() in (".7z", ".rar", ".zst"):
         return "unpack it, and give the folder"
     return ""

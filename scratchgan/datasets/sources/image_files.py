@@ -36,7 +36,7 @@ class ImageFiles(Source):
     """
 
     kind = "images"
-    needs = "image files, in class folders or not"
+    needs = "files .jpg, .png and so on, in class folders or not"
 
     def __init__(self, files: Files) -> None:
         super().__init__(files)
