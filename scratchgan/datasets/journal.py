@@ -2,8 +2,8 @@
 
 Beside the dataset that is being written, ``.NAME.h5.journal`` has one line of JSON
 that says what is prepared and how, and then one for each checkpoint: what became of the
-files since the last one, and the name of the last of them. Only the outcome is kept, as a number of pictures or a reason;
-names and labels come from the source again.
+files since the last one, and the name of the last of them. Only the outcome is kept,
+the modes of a file's pictures or a reason; names and labels come from the source again.
 """
 
 import contextlib

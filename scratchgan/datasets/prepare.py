@@ -11,7 +11,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -289,7 +289,9 @@ class _Preparation:
     def _continue(self) -> list[SourceImage]:
         """Take over what an interrupted preparation has done; return its files."""
         earlier = self._journal.earlier
-        files = list(islice(self._source, len(earlier)))
+        # Without what reads them: some sources' files have their pixels in memory.
+        done = islice(self._source, len(earlier))
+        files = [replace(file, read=None) for file in done]
         if not files or files[-1].name != self._journal.earlier_name:
             self._journal.start_anew()
             return []
