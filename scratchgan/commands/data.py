@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from scratchgan.commands.data_download import download
 from scratchgan.commands.options import SizeType, data_dir_option, json_option
 from scratchgan.commands.progress import progress_bar
 
@@ -25,6 +26,9 @@ def data() -> None:
 
     A dataset is one HDF5 file, NAME.h5, in the data folder.
     """
+
+
+data.add_command(download)
 
 
 @data.command("list")
