@@ -26,7 +26,7 @@ from scratchgan.errors import DownloadError
 from scratchgan.files import TEMPORARY_SUFFIX, move_into_place, output_error
 
 # Bytes that are read and written at a time.
-BLOCK = 256 * 1024
+BLOCK = 64 * 1024
 
 # Answers that may be another one a little later.
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
