@@ -135,10 +135,16 @@ def download(
             if _is_there(file, folder)
         }
         missing = [file for file in files if file.name not in done]
-        for file, url in _fetch_all(missing, folder, progress, note, patience):
-            done[file.name] = DownloadedFile(
-                file.name, folder / file.name, file.size, file.sha256, url
-            )
+        try:
+            for file, url in _fetch_all(missing, folder, progress, note, patience):
+                done[file.name] = DownloadedFile(
+                    file.name, folder / file.name, file.size, file.sha256, url
+                )
+        except DownloadError as error:
+            raise DownloadError(
+                f"{error}; try later, or fetch it by hand from {published.home} into "
+                f"{folder}"
+            ) from None
     report = [done[file.name] for file in files]
     return DownloadReport(published.name, folder, report, time.perf_counter() - started)
 
