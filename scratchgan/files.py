@@ -5,6 +5,7 @@ import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from scratchgan.errors import OutputError
 
@@ -82,6 +83,24 @@ def make_folder(path: Path, *, exist_ok: bool = True) -> Path:
     except OSError as error:
         raise output_error(path, error) from error
     return path
+
+
+def lock_file(file: IO[bytes]) -> None:
+    """Take the system's lock on an open file, until it is closed or the process ends.
+
+    Raises
+    ------
+    OSError
+        If another process, or another opening of the file, has it.
+    """
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def sync_folder(folder: Path) -> None:

@@ -71,6 +71,7 @@ def etag_of(content):
 def head(handler, code, **headers):
     """Send the first line and headers; ``content_length`` means Content-Length."""
     handler.send_response(code)
+    handler.send_header("Connection", "close")
     for name, value in headers.items():
         handler.send_header(name.replace("_", "-"), str(value))
     handler.end_headers()

@@ -46,8 +46,8 @@ class PlainErrorGroup(click.Group):
                 raise
             # Files the library does not expect trouble with still get one line.
             raise click.ClickException(str(error)) from error
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+        except KeyboardInterrupt as interrupt:
+            click.echo(": ".join(["interrupted", *map(str, interrupt.args)]), err=True)
             sys.exit(EXIT_INTERRUPTED)
 
 

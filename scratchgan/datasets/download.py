@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from scratchgan.datasets.catalogue import data_folder
 from scratchgan.datasets.published import PublishedFile, PublishedSet
 from scratchgan.errors import DownloadError, OutputError
-from scratchgan.files import make_folder, output_error
+from scratchgan.files import lock_file, make_folder, output_error
 from scratchgan.hdf5_output import megabytes
 
 if TYPE_CHECKING:
@@ -151,11 +151,10 @@ def download(
 
 def _check_installed() -> None:
     try:
-        import filelock  # noqa: F401
         import requests  # noqa: F401
-    except ImportError as error:
+    except ImportError:
         raise DownloadError(
-            f"downloading needs {error.name}: pip install 'scratchgan[download]'"
+            "downloading needs requests: pip install 'scratchgan[download]'"
         ) from None
 
 
@@ -175,22 +174,20 @@ def _wanted(
 @contextlib.contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
     """Keep a second download out of a folder; the system frees it at any end."""
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(folder / _LOCK, timeout=0)
+    path = folder / _LOCK
     try:
-        lock.acquire()
-    except Timeout:
-        raise DownloadError(
-            f"another download works in {folder}; wait for its end, or choose another "
-            "folder with --out"
-        ) from None
+        file = open(path, "ab")
     except OSError as error:
-        raise output_error(folder / _LOCK, error) from error
-    try:
+        raise output_error(path, error) from error
+    with file:
+        try:
+            lock_file(file)
+        except OSError:
+            raise DownloadError(
+                f"another download works in {folder}; wait for its end, or choose "
+                "another folder with --out"
+            ) from None
         yield
-    finally:
-        lock.release()
 
 
 def _is_there(file: PublishedFile, folder: Path) -> bool:

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from scratchgan.commands import main, options
-from scratchgan.datasets import images, prepare, synthetic
+from scratchgan.datasets import decoding, images, prepare, synthetic
 
 ROOT = Path(__file__).parents[2]
 
@@ -145,13 +145,13 @@ class TestPrepare:
         def interrupt(*args, **options):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(prepare, "_decode_group", interrupt)
+        monkeypatch.setattr(decoding, "decode_group", interrupt)
         assert run("prepare", "toy", photos).exit_code == 130
         assert list((tmp_path / "data").glob("*")) == []
 
     def test_choices_are_those_of_the_library(self):
-        # scratchgan.commands.data is the group; the module is under its full name.
-        command = importlib.import_module("scratchgan.commands.data")
+        # Packages have the command under this name; modules are found by full name.
+        command = importlib.import_module("scratchgan.commands.data.prepare")
         assert command.FITS == images.FITS
         assert options.MAX_SIDE == prepare.MAX_SIDE
         assert command.DEFAULT_COUNT == synthetic.DEFAULT_COUNT

@@ -15,7 +15,6 @@ import pytest
 from click.testing import CliRunner
 
 pytest.importorskip("requests", reason="needs the extra download")
-pytest.importorskip("filelock", reason="needs the extra download")
 
 from scratchgan.commands import main
 from scratchgan.datasets.published import PUBLISHED, PublishedFile

@@ -8,9 +8,11 @@ import zipfile
 import pytest
 from PIL import Image
 
-from scratchgan.datasets import sources
 from scratchgan.datasets.images import UnreadableImage
-from scratchgan.datasets.sources import class_folders, open_source, plain_name
+from scratchgan.datasets.sources import files as files_module
+from scratchgan.datasets.sources import open_source
+from scratchgan.datasets.sources.files import plain_name
+from scratchgan.datasets.sources.image_files import class_folders
 from scratchgan.errors import DatasetError
 
 
@@ -129,7 +131,7 @@ class TestFolder:
                 image.read()
 
     def test_file_too_large(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(sources, "MAX_FILE_BYTES", len(PNG) - 1)
+        monkeypatch.setattr(files_module, "MAX_FILE_BYTES", len(PNG) - 1)
         make_files(tmp_path, "a.png")
         with open_source(tmp_path) as source:
             (image,) = source
@@ -187,7 +189,7 @@ class TestZip:
         assert names_of(path) == ["a.png", "a.png"]
 
     def test_zip_bomb_is_bounded(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(sources, "MAX_FILE_BYTES", 10_000)
+        monkeypatch.setattr(files_module, "MAX_FILE_BYTES", 10_000)
         with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("bomb.png", bytes(10_000_000))
         with open_source(tmp_path / "a.zip") as source:
@@ -196,7 +198,7 @@ class TestZip:
                 image.read()
 
     def test_zip_bomb_with_a_false_size(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(sources, "MAX_FILE_BYTES", 10_000)
+        monkeypatch.setattr(files_module, "MAX_FILE_BYTES", 10_000)
         with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("bomb.png", bytes(10_000_000))
         data = (tmp_path / "a.zip").read_bytes()
@@ -325,7 +327,7 @@ class TestRefusedSources:
         def refuse(path):
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(sources.os, "scandir", refuse)
+        monkeypatch.setattr(files_module.os, "scandir", refuse)
         assert "cannot be read: Permission denied" in refusal(tmp_path)
 
 

@@ -1,12 +1,12 @@
 """``scratchgan data download``: published datasets, or how to come by them."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from scratchgan.commands.data.printing import print_json, print_line
 from scratchgan.commands.options import data_dir_option, json_option
 from scratchgan.commands.progress import note, progress_bar
 
@@ -80,17 +80,19 @@ def _fetch(
     from scratchgan.hdf5_output import megabytes
 
     if not as_json:
-        click.echo(f"{published.title}; terms: {published.terms}", err=True)
+        note(f"{published.title}; terms: {published.terms}")
     with progress_bar("downloading", "B", scaled=True) as progress:
         report = download_files(published, folder, skip, progress, note)
     if as_json:
-        facts = {"downloadable": True, "complete": True, "prepare": prepare}
-        _print_json(asdict(report) | facts)
+        files = [asdict(file) | {"path": str(file.path)} for file in report.files]
+        facts = {"folder": str(folder), "files": files, "prepare": prepare}
+        state = {"downloadable": True, "complete": not skip}
+        print_json(asdict(report) | facts | state)
         return
     for file in report.files:
         source = file.url or "was there already"
-        click.echo(f"{file.path}: {megabytes(file.size)}, sha256 right; {source}")
-    click.echo(f"prepare it with: {prepare}")
+        print_line(f"{file.path}: {megabytes(file.size)}, sha256 right; {source}")
+    print_line(f"prepare it with: {prepare}")
 
 
 def _explain(
@@ -104,20 +106,20 @@ def _explain(
     missing = missing_files(published, folder)
     if as_json:
         facts = _facts(published) | {"folder": str(folder), "how": published.how}
-        _print_json(
+        print_json(
             facts | {"complete": not missing, "missing": missing, "prepare": prepare}
         )
     else:
-        click.echo(published.title)
-        click.echo(f"terms:   {published.terms}")
-        click.echo(f"from:    {published.home}")
-        click.echo(f"how:     {published.how}")
-        click.echo(f"into:    {folder}")
+        print_line(published.title)
+        print_line(f"terms:   {published.terms}")
+        print_line(f"from:    {published.home}")
+        print_line(f"how:     {published.how}")
+        print_line(f"into:    {folder}")
         for file in published.files:
             state = "missing" if file.name in missing else "is there"
-            click.echo(f"  {file.name:<26} {megabytes(file.size):>10}  {state}")
-            click.echo(f"  {'':<26} sha256 {file.sha256}")
-        click.echo(f"prepare it with: {prepare}")
+            print_line(f"  {file.name:<26} {megabytes(file.size):>10}  {state}")
+            print_line(f"  {'':<26} sha256 {file.sha256}")
+        print_line(f"prepare it with: {prepare}")
     if missing:
         raise DownloadError(
             f"{published.name} has to be fetched by hand; missing in {folder}: "
@@ -129,12 +131,12 @@ def _print_list(as_json: bool) -> None:
     from scratchgan.datasets.published import PUBLISHED
 
     if as_json:
-        _print_json({"sets": [_facts(published) for published in PUBLISHED.values()]})
+        print_json({"sets": [_facts(published) for published in PUBLISHED.values()]})
         return
-    click.echo(f"{'name':<14} {'images':>9} {'size':>9}  {'download':<8} terms")
+    print_line(f"{'name':<14} {'images':>9} {'size':>9}  {'download':<8} terms")
     for published in PUBLISHED.values():
         way = "yes" if published.downloadable else "by hand"
-        click.echo(
+        print_line(
             f"{published.name:<14} {published.images:>9,} "
             f"{published.size / 1e9:>6.2f} GB  {way:<8} {published.terms}"
         )
@@ -146,7 +148,3 @@ def _facts(published: "PublishedSet") -> dict[str, Any]:
         for key in ("name", "title", "home", "images", "terms", "size", "downloadable")
     }
     return facts | {"files": [asdict(file) for file in published.files]}
-
-
-def _print_json(facts: dict[str, Any]) -> None:
-    click.echo(json.dumps(facts, indent=2, default=str))
