@@ -23,6 +23,7 @@ def progress_bar(
         if bar is None:
             bar = tqdm(
                 total=total,
+                initial=done,  # not counted as speed: an earlier run did it
                 desc=what,
                 unit=unit if scaled else f" {unit}",
                 unit_scale=scaled,
