@@ -28,16 +28,27 @@ def complete_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
     try:
         yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        move_into_place(temporary, path)
     except OSError as error:
         raise output_error(path, error) from error
     finally:
         # After success the temporary name is gone already.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def move_into_place(temporary: Path, path: Path) -> None:
+    """Give a written file its name, once all of it is on the disk.
+
+    Raises
+    ------
+    OSError
+        If the system refuses.
+    """
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_folder(path.parent)
 
 
 def output_error(path: Path, error: OSError | RuntimeError) -> OutputError:
