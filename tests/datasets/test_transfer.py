@@ -31,9 +31,8 @@ from tests.file_server import (
 
 CONTENT = random.Random(5).randbytes(100_000)
 OTHER = random.Random(6).randbytes(100_000)
-PATIENCE = Patience(
-    attempts=3, read_seconds=0.2, connect_seconds=5, first_wait=0, longest_wait=0
-)
+PATIENCE = Patience(attempts=3, first_wait=0, longest_wait=0)
+SHORT = Patience(attempts=2, read_seconds=0.5, first_wait=0, longest_wait=0)
 
 
 @pytest.fixture(autouse=True)
@@ -369,23 +368,23 @@ class TestWaiting:
         assert only_the_file(folder)
 
     def test_silent_server(self, server, mirror, folder):
-        server.script = [silent(server)] * 3
+        server.script = [silent(server)] * 2
         notes = []
-        fetch(folder, server, mirror, notes=notes)
+        fetch(folder, server, mirror, notes=notes, patience=SHORT)
         assert "no answer in time" in notes[0]
         assert only_the_file(folder)
 
     def test_server_that_falls_silent(self, server, folder):
         server.script = [stall_after(server, 30_000)]
         notes = []
-        fetch(folder, server, notes=notes)
+        fetch(folder, server, notes=notes, patience=SHORT)
         assert ranges(server) == [None, "bytes=30000-"]
         assert "sent nothing for too long" in notes[0]
         assert only_the_file(folder)
 
     def test_slow_is_not_silent(self, server, folder):
         server.script = [slowly]
-        fetch(folder, server)
+        fetch(folder, server, patience=SHORT)
         assert ranges(server) == [None]
         assert only_the_file(folder)
 
