@@ -10,7 +10,8 @@ LIMIT = 10  # seconds that a slow answer waits at most for the end of its test
 
 
 class FileServer:
-    """Serves `files` (path to bytes) with ranges and ETags; `requests` is the log.
+    """Serves `files` (path to bytes) with ranges and ETags; `requests` and
+    `headers` are the log.
 
     Each entry of `script` is a function of (handler, content, start) that answers
     one request in place of the orderly answer.
@@ -20,6 +21,7 @@ class FileServer:
         self.files = {}
         self.script = []
         self.requests = []
+        self.headers = []
         self.etags = True
         self.over = threading.Event()
         outer = self
@@ -54,6 +56,7 @@ class FileServer:
     def answer(self, handler):
         asked = handler.headers.get("Range")
         self.requests.append((handler.path, asked))
+        self.headers.append(handler.headers)
         content = self.files.get(handler.path)
         start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
         if self.script:

@@ -196,8 +196,6 @@ class Transfer:
         """
         reasons = []
         try:
-            if self.partial.size > self._file.size:
-                self.partial.discard()
             for url in self._file.urls:
                 try:
                     self._fetch(url)
