@@ -138,7 +138,7 @@ def random_photographs(count: int) -> list[bytes]:
 def _bare_seconds(
     pool: ProcessPoolExecutor, files: list[bytes], size: int, cores: int
 ) -> float:
-    """Return the seconds of the slowest process: sending it the files is not counted."""
+    """Return the seconds of the slowest process, without sending it the files."""
     shares = [(files[core::cores], size) for core in range(cores)]
     return max(pool.map(_decode_some, shares))
 
