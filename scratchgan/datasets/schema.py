@@ -5,8 +5,9 @@ One file holds one dataset, pixels as they are viewed: ``/images`` is uint8
 and attribute, and how another program reads the file.
 """
 
+import contextlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,13 +27,19 @@ SPLITS = {"train": 0, "validation": 1, "test": 2, "extra": 3}
 CHUNK_BYTES = 512 * 1024
 
 # Columns beside /images: name -> (dtype, rank). Each has one row per image.
-_COLUMNS = {
+COLUMNS = {
     "source_files": ("string", 1),
     "labels": ("int64", 1),
     "attributes": ("float32", 2),
     "boxes": ("int32", 3),
     "split": ("uint8", 1),
 }
+
+# Texts that are not by image.
+TEXT_LISTS = ("class_names", "skipped_files", "skipped_reasons")
+
+# What h5py raises where a file is damaged, depending on where.
+READ_ERRORS = (OSError, RuntimeError, KeyError, ValueError, TypeError)
 
 
 def images_per_chunk(height: int, width: int, channels: int) -> int:
@@ -51,6 +58,8 @@ class Dataset:
     ----------
     path : Path
         The file.
+    file : h5py.File
+        The same, open.
     images : h5py.Dataset of shape (N, H, W, C), uint8
         Pixels in [0, 255], C = 1 (grey) or 3 (RGB); read by slices, not loaded.
     height, width, channels : int
@@ -65,7 +74,7 @@ class Dataset:
 
     def __init__(self, path: Path, file: h5py.File) -> None:
         self.path = path
-        self._file = file
+        self.file = file
         self.images: h5py.Dataset = file["images"]
         _, self.height, self.width, self.channels = self.images.shape
         self.name = self._text("name") or path.stem
@@ -91,7 +100,7 @@ class Dataset:
 
     def close(self) -> None:
         """Close the file; `images` can no longer be read."""
-        self._file.close()
+        self.file.close()
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -111,9 +120,11 @@ class Dataset:
     @property
     def attribute_names(self) -> list[str] | None:
         """The A names of the columns of `attributes`, or None."""
-        if "attributes" not in self._file:
-            return None
-        return [str(name) for name in self._file["attributes"].attrs["attribute_names"]]
+        with self.reading():
+            if "attributes" not in self.file:
+                return None
+            names = self.file["attributes"].attrs["attribute_names"]
+            return [str(name) for name in names]
 
     @property
     def boxes(self) -> np.ndarray | None:
@@ -180,10 +191,10 @@ class Dataset:
             "height": self.height,
             "width": self.width,
             "channels": self.channels,
-            "labels": "labels" in self._file,
+            "labels": "labels" in self.file,
             "class_names": class_names,
             "attribute_names": self.attribute_names,
-            "boxes": "boxes" in self._file,
+            "boxes": "boxes" in self.file,
             "split": None
             if split is None
             else {name: int((split == value).sum()) for name, value in SPLITS.items()},
@@ -196,21 +207,32 @@ class Dataset:
             "skipped": len(self._strings("skipped_files") or []),
             "created_by": self._text("created_by"),
             "command": self._text("command"),
-            "format_version": int(self._file.attrs["format_version"]),
+            "format_version": int(self.file.attrs["format_version"]),
             "sha256": self.sha256,
             "file_bytes": self.path.stat().st_size,
         }
 
     def _text(self, attribute: str) -> str:
-        return str(self._file.attrs.get(attribute, ""))
+        with self.reading():
+            return str(self.file.attrs.get(attribute, ""))
 
     def _column(self, name: str) -> np.ndarray | None:
-        return self._file[name][:] if name in self._file else None
+        with self.reading():
+            return self.file[name][:] if name in self.file else None
 
     def _strings(self, name: str) -> list[str] | None:
-        if name not in self._file:
-            return None
-        return list(self._file[name].asstr(errors="replace")[:])
+        with self.reading():
+            if name not in self.file:
+                return None
+            return list(self.file[name].asstr(errors="replace")[:])
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Surround what reads the file: damage becomes one plain line."""
+        try:
+            yield
+        except READ_ERRORS as error:
+            raise _damaged(self.path, error) from error
 
 
 def open_dataset(path: str | Path) -> Dataset:
@@ -239,14 +261,16 @@ def open_dataset(path: str | Path) -> Dataset:
     try:
         _check_layout(path, file)
         return Dataset(path, file)
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+    except READ_ERRORS as error:
         file.close()
-        raise DatasetError(
-            f"{path} is damaged ({error}); prepare it again with --force"
-        ) from error
+        raise _damaged(path, error) from error
     except BaseException:
         file.close()
         raise
+
+
+def _damaged(path: Path, error: Exception) -> DatasetError:
+    return DatasetError(f"{path} is damaged ({error}); prepare it again with --force")
 
 
 def _open_hdf5(path: Path) -> h5py.File:
@@ -306,7 +330,7 @@ def _check_layout(path: Path, file: h5py.File) -> None:
             f"{path}: the attribute 'count' says {file.attrs['count']} images and "
             f"/images holds {len(images)}; prepare it again with --force"
         )
-    for name, (dtype, rank) in _COLUMNS.items():
+    for name, (dtype, rank) in COLUMNS.items():
         column = _own_data(path, file, name)
         if column is None:
             continue
@@ -328,7 +352,7 @@ def _check_layout(path: Path, file: h5py.File) -> None:
                 f"{path}: /attributes has {attributes.shape[1]} columns and "
                 f"{len(names)} attribute_names"
             )
-    for name in ("class_names", "skipped_files", "skipped_reasons"):
+    for name in TEXT_LISTS:
         _own_data(path, file, name)
 
 

@@ -14,13 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchgan.datasets.catalogue import BUILT_IN, dataset_path
+from scratchgan.datasets.decoding import in_order
 from scratchgan.datasets.drawn_image import DrawingModule
-from scratchgan.datasets.prepare import (
-    PrepareReport,
-    Progress,
-    check_replaceable,
-    in_order,
-)
+from scratchgan.datasets.prepare import PrepareReport, Progress, check_replaceable
 from scratchgan.datasets.schema import SPLITS
 from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError
@@ -29,7 +25,7 @@ from scratchgan.machine import reuse_freed_memory, usable_cores
 DEFAULT_COUNT = 20_000
 
 # Name -> the `DrawingModule` that draws it.
-_DRAWING_MODULES = {
+DRAWING_MODULES = {
     "faces": "scratchgan.datasets.synthetic_faces.portrait",
     "bedrooms": "scratchgan.datasets.synthetic_bedrooms.bedroom",
     "digits": "scratchgan.datasets.synthetic_digits.digit",
@@ -145,7 +141,7 @@ def _drawing_module(name: str) -> tuple[str, DrawingModule]:
             f"no built-in set {name!r}; there is {', '.join(BUILT_IN)}. To prepare "
             f"your own images: scratchgan data prepare {name} SOURCE"
         )
-    return _DRAWING_MODULES[name], importlib.import_module(_DRAWING_MODULES[name])
+    return DRAWING_MODULES[name], importlib.import_module(DRAWING_MODULES[name])
 
 
 def _check_drawable(

@@ -1,36 +1,25 @@
 """Reading a whole dataset to see whether it is sound."""
 
-import hashlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 
-import h5py
 import numpy as np
 
-from scratchgan.datasets.schema import SPLITS, Dataset, images_per_chunk
-
-
-def pixels_sha256(
-    images: h5py.Dataset, progress: Callable[[int, int], None] | None = None
-) -> str:
-    """Return the SHA-256 of the pixels, in hexadecimal.
-
-    It is that of the bytes of ``/images`` in row-major order, image after image, as
-    ``hashlib.sha256(file["images"][:].tobytes())`` gives; here block by block.
-
-    Parameters
-    ----------
-    images : h5py.Dataset of shape (N, H, W, C), uint8
-        The pixels.
-    progress : callable, optional
-        Called with (images done, N).
-    """
-    digest = hashlib.sha256()
-    rows = 8 * images_per_chunk(*images.shape[1:])
-    for start in range(0, len(images), rows):
-        digest.update(images[start : start + rows].tobytes())
-        if progress is not None:
-            progress(min(start + rows, len(images)), len(images))
-    return digest.hexdigest()
+from scratchgan.datasets.checksums import (
+    DESCRIPTION_SHA256,
+    column_sha256,
+    description_sha256,
+    pixels_sha256,
+    texts_digest,
+)
+from scratchgan.datasets.schema import (
+    COLUMNS,
+    READ_ERRORS,
+    SPLITS,
+    TEXT_LISTS,
+    Dataset,
+)
+from scratchgan.errors import DatasetError
 
 
 def find_problems(
@@ -48,37 +37,94 @@ def find_problems(
     Returns
     -------
     list of str
-        Empty where every chunk reads, the pixels have the recorded SHA-256, labels
-        have a class name, attributes are finite, and split values are known.
+        Empty where everything reads and has its recorded SHA-256, labels have a class
+        name, attributes are finite, and split values are known. A file of before
+        there were checksums of columns (`has_column_checksums`) is sound without.
     """
-    problems = []
-    try:
-        found = pixels_sha256(dataset.images, progress)
-        if not dataset.sha256:
-            problems.append("no sha256 is recorded, so changed pixels go unnoticed")
-        elif found != dataset.sha256:
-            problems.append(
-                f"/images: sha256 is {found}, recorded is {dataset.sha256}: "
-                "the pixels were changed"
-            )
-    except (OSError, RuntimeError) as error:
-        problems.append(f"/images cannot be read: {error}")
+    problems = list(_pixel_problems(dataset, progress))
+    problems += _column_problems(dataset)
     checks = {
         "labels": _label_problem,
         "attributes": _attribute_problem,
         "split": _split_problem,
-        "boxes": lambda dataset: dataset.boxes is None,
-        "source_files": lambda dataset: dataset.source_files is None,
-        "skipped_files": lambda dataset: not dataset.skipped_files,
     }
     for name, check in checks.items():
         try:
             problem = check(dataset)
-        except (OSError, RuntimeError, ValueError) as error:
-            problem = f"cannot be read: {error}"
-        if isinstance(problem, str):
+        except DatasetError:
+            continue  # named among the columns already
+        if problem is not None:
             problems.append(f"/{name} {problem}")
     return problems
+
+
+def has_column_checksums(dataset: Dataset) -> bool:
+    """Return whether the file records checksums of more than its pixels.
+
+    Raises
+    ------
+    DatasetError
+        The attributes cannot be read.
+    """
+    names = "columns_sha256", DESCRIPTION_SHA256
+    with dataset.reading():
+        return any(name in dataset.file.attrs for name in names)
+
+
+def _pixel_problems(
+    dataset: Dataset, progress: Callable[[int, int], None] | None
+) -> Iterator[str]:
+    try:
+        found = pixels_sha256(dataset.images, progress)
+    except READ_ERRORS as error:
+        yield f"/images cannot be read: {error}"
+        return
+    if not dataset.sha256:
+        yield "no sha256 is recorded, so changed pixels go unnoticed"
+    elif found != dataset.sha256:
+        yield (
+            f"/images: sha256 is {found}, recorded is {dataset.sha256}: "
+            "the pixels were changed"
+        )
+
+
+def _column_problems(dataset: Dataset) -> Iterator[str]:
+    """Compare every column but the pixels, and the description, with their checksums.
+
+    What cannot be read is named in files without checksums too.
+    """
+    found = {}
+    for name in (*COLUMNS, *TEXT_LISTS):
+        try:
+            if name in dataset.file:
+                found[name] = column_sha256(dataset.file[name])
+            if name == "attributes" and name in dataset.file:
+                found["attribute_names"] = texts_digest(
+                    dataset.attribute_names
+                ).hexdigest()
+        except (DatasetError, *READ_ERRORS) as error:
+            found[name] = None
+            yield f"/{name} cannot be read: {error}"
+    try:
+        if not has_column_checksums(dataset):
+            return
+        description = dict(dataset.file.attrs)
+        if description_sha256(description) != description.get(DESCRIPTION_SHA256):
+            yield (
+                f"the root attributes do not have their {DESCRIPTION_SHA256}: "
+                "the description was changed"
+            )
+        recorded = dict(json.loads(description.get("columns_sha256", "{}")))
+    except (DatasetError, *READ_ERRORS) as error:
+        yield f"the root attributes cannot be read: {error}"
+        return
+    for name in sorted({*found, *recorded}):
+        if name not in found:
+            yield f"/{name} is missing"
+        elif name not in recorded:
+            yield f"/{name} has no checksum: it was added later"
+        elif found[name] not in (None, recorded[name]):
+            yield f"/{name} does not have its recorded sha256: it was changed"
 
 
 def _label_problem(dataset: Dataset) -> str | None:

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from scratchgan.commands import main, options
-from scratchgan.datasets import images, prepare, synthetic
+from scratchgan.datasets import decoding, images, prepare, synthetic
+from scratchgan.datasets.sources import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,7 +87,7 @@ class TestPrepare:
             path.rename(photos / ("cat" if i % 2 else "dog") / path.name)
         result = run("prepare", "toy", photos)
         assert "30 images 16x16 RGB, labelled" in result.stdout
-        assert "labels: cat, dog" in result.stdout
+        assert "classes: cat, dog" in result.stdout
 
     def test_grey_photographs_get_a_hint(self, run, photos):
         for path in photos.iterdir():
@@ -145,14 +146,15 @@ class TestPrepare:
         def interrupt(*args, **options):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(prepare, "_decode_group", interrupt)
+        monkeypatch.setattr(decoding, "decode_group", interrupt)
         assert run("prepare", "toy", photos).exit_code == 130
         assert list((tmp_path / "data").glob("*")) == []
 
     def test_choices_are_those_of_the_library(self):
-        # scratchgan.commands.data is the group; the module is under its full name.
-        command = importlib.import_module("scratchgan.commands.data")
+        # Packages have the command under this name; modules are found by full name.
+        command = importlib.import_module("scratchgan.commands.data.prepare")
         assert command.FITS == images.FITS
+        assert set(command.KINDS) == {known.kind for known in KINDS}
         assert options.MAX_SIDE == prepare.MAX_SIDE
         assert command.DEFAULT_COUNT == synthetic.DEFAULT_COUNT
 
@@ -177,7 +179,7 @@ class TestPrepareBuiltIn:
         result = run("prepare", "digits", "--count", 3)
         assert result.exit_code == 0, result.output
         assert "3 images 28x28 grey, labelled" in result.stdout
-        assert "labels: 0, 1, 2, 3" in result.stdout
+        assert "classes: 0, 1, 2, 3" in result.stdout
         info = json.loads(run("info", "digits", "--json").stdout)
         assert info["class_names"] == list("0123456789")
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from scratchgan.datasets.catalogue import BUILT_IN
-from scratchgan.datasets.synthetic import _DRAWING_MODULES
+from scratchgan.datasets.synthetic import DRAWING_MODULES
 
-MODULES = [importlib.import_module(_DRAWING_MODULES[name]) for name in BUILT_IN]
+MODULES = [importlib.import_module(DRAWING_MODULES[name]) for name in BUILT_IN]
 each_module = pytest.mark.parametrize("module", MODULES, ids=list(BUILT_IN))
 
 
 def test_every_built_in_set_has_a_module():
-    assert set(_DRAWING_MODULES) == set(BUILT_IN)
+    assert set(DRAWING_MODULES) == set(BUILT_IN)
 
 
 @each_module

@@ -40,7 +40,7 @@ STAND_IN = """
 def stand_in(tmp_path, monkeypatch):
     (tmp_path / "stand_in_faces.py").write_text(textwrap.dedent(STAND_IN))
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(synthetic._DRAWING_MODULES, "faces", "stand_in_faces")
+    monkeypatch.setitem(synthetic.DRAWING_MODULES, "faces", "stand_in_faces")
 
 
 @pytest.fixture

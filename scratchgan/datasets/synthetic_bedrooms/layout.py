@@ -40,6 +40,7 @@ _MUST_SEE = {
 }
 # How far beyond the picture's sides the middle of a thing may be, in picture widths.
 _BEYOND_EDGE = {"wardrobe": 0.1, "door": 0.1, "window": 0.02, "rug": 0.1}
+_BED_HEIGHT = 0.62
 # Flat things on walls and floor, which everything else stands before.
 FLAT = ("rug", "door", "picture", "window")
 
@@ -319,12 +320,13 @@ class _Attempt:
 
 def _seen_pixels(camera: Camera, things: list[Placed]) -> list[int]:
     """Return in how many pixels of a small picture each thing is seen, as its box."""
+    boxes = [_without_headboard(thing) for thing in things]
     flat = [k for k, thing in enumerate(things) if thing.kind in FLAT]
     solid = [k for k, thing in enumerate(things) if thing.kind not in FLAT]
-    order = back_to_front([things[k].box for k in solid], camera.eye)
+    order = back_to_front([boxes[k] for k in solid], camera.eye)
     numbers, shapes = [], []
     for k in flat + [solid[position] for position in order]:
-        for corners, _ in things[k].box.seen_faces(camera.eye):
+        for corners, _ in boxes[k].seen_faces(camera.eye):
             numbers.append(k + 1)
             shapes.append(corners)
     if not shapes:
@@ -337,3 +339,11 @@ def _seen_pixels(camera: Camera, things: list[Placed]) -> list[int]:
             pen.polygon(corners, fill=number)
     counts = np.bincount(np.asarray(image).ravel(), minlength=len(things) + 1)
     return counts[1:].tolist()
+
+
+def _without_headboard(thing: Placed) -> Box:
+    """Return the box of a thing, of a bed only as high as its mattress."""
+    if thing.kind != "bed":
+        return thing.box
+    (left, _, front), (right, _, back) = thing.box
+    return Box((left, 0.0, front), (right, _BED_HEIGHT, back))

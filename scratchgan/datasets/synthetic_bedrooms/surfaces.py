@@ -1,5 +1,6 @@
 """Flat surfaces, of which a room and all that is in it are made."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -119,28 +120,24 @@ def cushion(
 
     Each faces a little more upwards than the one below, as a round body does.
     """
-    low, high = np.array(box.low), np.array(box.high)
-    middle = (low + high) / 2
-    side = np.array((*(np.array(camera.eye) - middle),))
-    side[1] = 0
-    side /= np.linalg.norm(side) + 1e-9
+    (left, bottom, front), (right, top, back) = box
+    x, z = (left + right) / 2, (front + back) / 2
+    half_x, half_z = (right - left) / 2, (back - front) / 2
+    outline = rounded((-1, -1), (1, 1), square)
+    side = np.array((camera.eye[0] - x, 0.0, camera.eye[2] - z))
+    side /= math.hypot(side[0], side[2]) + 1e-9
+    bulge = min(2 * half_x, 2 * half_z, 0.5) * 0.22
     surfaces = []
-    bulge = min(high[0] - low[0], high[2] - low[2], 0.5) * 0.22
-    for level in np.linspace(0, 1, slices):
-        # Of a body that is as wide as its box at 0.4 of its height.
-        drop = max(0.0, (level - 0.4) / 0.6) ** 2 + 0.5 * max(0.0, 0.4 - level)
-        inset = bulge * drop
-        shape = rounded(low[[0, 2]] + inset, high[[0, 2]] - inset, square)
-        height = low[1] + level * (high[1] - low[1])
-        normal = side * (1 - level) + np.array((0, 0.25 + level, 0))
-        surfaces.append(
-            Surface(
-                [floor_shape(shape, height)],
-                normal / np.linalg.norm(normal),
-                colour,
-                tag=tag,
-            )
-        )
+    for level in np.linspace(0, 1, slices).tolist():
+        # It is as wide as its box at 0.4 of its height.
+        inset = bulge * (max(0, level - 0.4) ** 2 / 0.36 + 0.5 * max(0, 0.4 - level))
+        shape = outline * (half_x - inset, half_z - inset) + (x, z)
+        height = bottom + level * (top - bottom)
+        across, up = 1 - level, 0.25 + level
+        normal = across * side
+        normal[1] = up
+        normal /= math.hypot(across, up)
+        surfaces.append(Surface([floor_shape(shape, height)], normal, colour, tag=tag))
     return Solid(box, surfaces)
 
 

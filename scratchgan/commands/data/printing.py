@@ -1,0 +1,62 @@
+"""How the ``data`` commands print: one line at a time, safe on every terminal."""
+
+import json
+import sys
+from typing import Any
+
+import click
+
+SKIPPED_SHOWN = 20
+
+
+def print_skipped(skipped: list[tuple[str, str]]) -> None:
+    """Print the files that could not be read, as far as they fit a screen."""
+    if not skipped:
+        return
+    print_line(f"skipped {len(skipped):,} files that could not be read:")
+    for name, reason in skipped[:SKIPPED_SHOWN]:
+        print_line(f"  {name}: {reason}")
+    if len(skipped) > SKIPPED_SHOWN:
+        print_line(
+            f"  and {len(skipped) - SKIPPED_SHOWN:,} more, in /skipped_files of the "
+            "dataset and with: scratchgan data info NAME --json"
+        )
+
+
+def shape(facts: dict[str, Any]) -> str:
+    """Return "1,572 images 64x64 RGB" and so on."""
+    colour = "RGB" if facts["channels"] == 3 else "grey"
+    parts = [f"{facts['count']:,} images {facts['height']}x{facts['width']} {colour}"]
+    if facts["labels"]:
+        parts.append("labelled")
+    return ", ".join(parts)
+
+
+def words(value: Any) -> str:
+    """Return a value of a description as people write it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{count:,} {name}" for name, count in value.items())
+    if isinstance(value, list):
+        rest = f" and {len(value) - 20:,} more" if len(value) > 20 else ""
+        return ", ".join(map(str, value[:20])) + rest
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def print_line(line: str) -> None:
+    """Print one line, whatever characters a file's name brings into it.
+
+    Control characters could steer the terminal, and a terminal of another encoding
+    could not show every letter: both are printed as escapes.
+    """
+    visible = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in line
+    )
+    encoding = sys.stdout.encoding or "utf-8"
+    click.echo(visible.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def print_json(facts: dict[str, Any]) -> None:
+    """Print the one JSON object of ``--json``."""
+    click.echo(json.dumps(facts, indent=2))
