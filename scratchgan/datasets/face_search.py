@@ -23,10 +23,15 @@ WINDOW = 24
 # Added to the cascade's thresholds. At 0 a face at an angle gets no vote at all.
 _LENIENCE = 0.1
 
+# The cascade takes sums of pixels in float32, and adds two of them: exact up to 2^24.
+# Each is at most 128 for each of 256x256 pixels.
+_TILE = 256 - WINDOW
+
 # The search for places worth a vote: every second pixel of every scale.
 _SEARCH_STEP = 2
 _SEARCH_SCALE = 1.2
 _SEARCH_ANGLES = (0, -15, 15)
+_MOST_DETECTIONS = 2000  # a hundred faces give about 500
 
 # The vote: every pixel, over this much more and less than the size found.
 _VOTE_SCALES = tuple(1.1**k for k in range(-3, 4))
@@ -65,6 +70,8 @@ def search(grey: Image.Image, smallest: float) -> np.ndarray:
             found.append(np.hstack([centres * scale - side / 2, sides]))
         side *= _SEARCH_SCALE
     boxes = np.concatenate([np.empty((0, 3)), *found])
+    # A texture may give tens of thousands, and all are compared with all.
+    boxes = boxes[:: len(boxes) // _MOST_DETECTIONS + 1]
     return np.array([boxes[m].mean(axis=0) for m in groups(boxes)]).reshape(-1, 3)
 
 
@@ -135,36 +142,36 @@ def groups(boxes: np.ndarray) -> list[np.ndarray]:
 
 
 def overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the common area of each two squares (M, 3) and (K, 3) over their joint one.
+    """Return the common area over the joint one, of each of two sets of squares.
 
-    Of shape (M, K), 0 to 1.
+    Of squares (M, 3) and (K, 3) as in `search` it is an array (M, K) of 0 to 1.
     """
-    first, second = boxes[:, None], others[None]
-    low = np.maximum(first[..., :2], second[..., :2])
-    high = np.minimum(
-        first[..., :2] + first[..., 2:], second[..., :2] + second[..., 2:]
-    )
-    common = np.clip(high - low, 0, None).prod(axis=-1)
-    return common / (first[..., 2] ** 2 + second[..., 2] ** 2 - common)
+    (x, y, side), (other_x, other_y, other_side) = boxes.T[..., None], others.T
+    width = np.minimum(x + side, other_x + other_side) - np.maximum(x, other_x)
+    height = np.minimum(y + side, other_y + other_side) - np.maximum(y, other_y)
+    common = np.clip(width, 0, None) * np.clip(height, 0, None)
+    return common / (side**2 + other_side**2 - common)
 
 
 def _faces_in(level: Image.Image, step: int) -> np.ndarray:
     """Return the corners (M, 2), left and top, of windows that look like a face."""
-    pixels = np.asarray(level).astype(np.float32)
-    # The cascade sums pixels in float32; it compares sums only, so that without the
-    # mean they say the same and stay small enough to be exact.
-    pixels -= round(float(pixels.mean()))
-    found = _cascade().detect_multi_scale(
-        pixels,
-        2,  # one scale alone: the next would be beyond the largest window
-        step,
-        (WINDOW, WINDOW),
-        (WINDOW + 1, WINDOW + 1),
-        1,
-        2,  # boxes are grouped where they share more than all, that is, never
-    )
-    corners = sorted((window["c"], window["r"]) for window in found)
-    return np.array(corners, np.float64).reshape(-1, 2)
+    pixels = np.asarray(level).astype(np.float32) - 128
+    height, width = pixels.shape
+    found = []
+    for top in range(0, height - WINDOW, _TILE):
+        for left in range(0, width - WINDOW, _TILE):
+            tile = pixels[top : top + _TILE + WINDOW, left : left + _TILE + WINDOW]
+            windows = cascade().detect_multi_scale(
+                tile,
+                2,  # one scale alone: the next would be beyond the largest window
+                step,
+                (WINDOW, WINDOW),
+                (WINDOW + 1, WINDOW + 1),
+                1,
+                2,  # boxes are grouped where they share more than all, that is, never
+            )
+            found += [(left + window["c"], top + window["r"]) for window in windows]
+    return np.array(sorted(found), np.float64).reshape(-1, 2)
 
 
 def _reduced(image: Image.Image, scale: float) -> Image.Image:
@@ -188,7 +195,7 @@ def _turned_back(
 
 
 @functools.cache
-def _cascade() -> Any:
+def cascade() -> Any:
     """Return the cascade, read once; several threads may use it at a time.
 
     Raises

@@ -3,6 +3,7 @@
 import click
 
 from scratchgan.commands.data.printing import (
+    faces_in_files,
     print_json,
     print_line,
     print_skipped,
@@ -26,6 +27,8 @@ def info(name: str, data_dir: str | None, as_json: bool) -> None:
     if as_json:
         print_json(facts | {"skipped_files": skipped})
         return
+    if facts["faces_per_file"]:
+        facts["faces_per_file"] = faces_in_files(facts["faces_per_file"])
     for key, value in facts.items():
         if value not in (None, ""):
             print_line(f"{key:<16} {words(value)}")
