@@ -92,6 +92,11 @@ class TestWhichFaces:
         # The second lies in the first; the third shares 620 of 8,100 with the first.
         assert [(face.left, face.votes) for face in found] == [(60, 90), (100, 70)]
 
+    @pytest.mark.parametrize(("left", "kept"), [(20 + 65, 1), (20 + 75, 2)])
+    def test_a_third_of_the_smaller_one_is_too_much(self, cascade_says, left, kept):
+        cascade_says((20, 20, 100, 90), (left, 20, 100, 60))
+        assert len(FaceFinder().find(photograph())) == kept
+
     def test_small_faces_need_more_votes(self, cascade_says):
         # 400x300 by 50x50 is 48, 5.6 doublings; by 200x200 it is 3, 1.6 doublings.
         for size, votes, count in (50, 22, 0), (50, 23, 1), (200, 6, 0), (200, 7, 1):
