@@ -2,6 +2,7 @@
 
 import click
 
+from scratchgan.commands.data.export import export
 from scratchgan.commands.data.info import info
 from scratchgan.commands.data.list import list_command
 from scratchgan.commands.data.prepare import prepare
@@ -20,3 +21,4 @@ data.add_command(list_command)
 data.add_command(prepare)
 data.add_command(info)
 data.add_command(verify)
+data.add_command(export)
