@@ -33,8 +33,10 @@ FILES_PER_FOLDER = 10_000
 # Columns with a meaning of their own; an attribute of such a name gets another one.
 _RESERVED = ("file_name", "label", "split", "boxes", "source_file")
 
-# Names that Windows keeps for itself, in any case and with any ending.
-_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)
+# A class's name that can be a folder's on every system; what Windows keeps for itself,
+# with any ending, cannot, nor can what would pass for the number of another class.
+_SAFE = re.compile(r"\w([\w .-]{0,98}[\w-])?")
+_TAKEN = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?|class\d+", re.I)
 
 
 @dataclass(frozen=True)
@@ -222,9 +224,9 @@ def _class_folders(class_names: list[str]) -> dict[int, str]:
     folders: dict[int, str] = {}
     taken = set()
     for label, name in enumerate(class_names):
-        safe = re.fullmatch(r"\w([\w .-]{0,98}[\w-])?", name)
+        safe = _SAFE.fullmatch(name) and not _TAKEN.fullmatch(name)
         # Many file systems do not tell Cat from cat.
-        if not safe or _DEVICES.fullmatch(name) or name.casefold() in taken:
+        if not safe or name.casefold() in taken:
             name = _numbered_class(label)
         taken.add(name.casefold())
         folders[label] = name
