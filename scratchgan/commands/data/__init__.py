@@ -3,6 +3,7 @@
 import click
 
 from scratchgan.commands.data.download import download
+from scratchgan.commands.data.export import export
 from scratchgan.commands.data.info import info
 from scratchgan.commands.data.list import list_command
 from scratchgan.commands.data.prepare import prepare
@@ -22,3 +23,4 @@ data.add_command(download)
 data.add_command(prepare)
 data.add_command(info)
 data.add_command(verify)
+data.add_command(export)

@@ -51,7 +51,7 @@ Examples:
 OPTIONS = (
     click.argument("name"),
     click.argument("source", required=False),
-    click.option("--size", type=SizeType(), metavar="S|HxW", help="Pixels.  [default: the images' own; drawn: 64]"),
+    click.option("--size", type=SizeType(), metavar="S|HxW", help="Pixels.  [default: the images' own; drawn: 64, digits 28]"),
     click.option("--fit", type=click.Choice(FITS), default="crop", show_default=True, help="Cut, border or distort images of another aspect."),
     click.option("--crop", type=CropType(), metavar="S|HxW[+TOP+LEFT]", help="Cut this out of every image first; without a place, from its middle."),
     click.option("--faces", is_flag=True, help="Cut out every face; each becomes an image.  [needs scratchgan[faces]]"),
@@ -92,7 +92,7 @@ def prepare(
     is the file, or the folder it was downloaded into. Files that cannot be read are
     skipped and listed. After Ctrl-C the same command goes on where it was.
 
-    Without SOURCE, draw the built-in set NAME.
+    Without SOURCE, draw the built-in set NAME: faces, bedrooms or digits.
     """
     if source is None:
         for_sources = settings.keys() - {"force"}
@@ -154,14 +154,14 @@ def _draw(
 ) -> "PrepareReport":
     """Draw a built-in set."""
     from scratchgan.datasets.catalogue import BUILT_IN
-    from scratchgan.datasets.synthetic import DEFAULT_SIZE, prepare_synthetic
+    from scratchgan.datasets.synthetic import prepare_synthetic
 
     if name not in BUILT_IN:
         raise click.UsageError(
             f"SOURCE is missing: {name!r} is not built in ({', '.join(BUILT_IN)}). "
             f"Give a folder or zip: scratchgan data prepare {name} SOURCE"
         )
-    height, width = size or (DEFAULT_SIZE, DEFAULT_SIZE)
+    height, width = size or (None, None)
     if height != width:
         raise click.UsageError(f"--size {height}x{width}: built-in sets are square")
     with progress_bar("drawing", "images") as progress:
