@@ -2,6 +2,7 @@
 
 import click
 
+from scratchgan.commands.data.dedup import dedup
 from scratchgan.commands.data.info import info
 from scratchgan.commands.data.list import list_command
 from scratchgan.commands.data.prepare import prepare
@@ -10,7 +11,7 @@ from scratchgan.commands.data.verify import verify
 
 @click.group()
 def data() -> None:
-    """Make, list, describe and check prepared datasets.
+    """Make, list, describe, check and de-duplicate prepared datasets.
 
     A dataset is one HDF5 file, NAME.h5, in the data folder.
     """
@@ -20,3 +21,4 @@ data.add_command(list_command)
 data.add_command(prepare)
 data.add_command(info)
 data.add_command(verify)
+data.add_command(dedup)
