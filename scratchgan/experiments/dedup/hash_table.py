@@ -5,6 +5,7 @@ import numpy as np
 _FREE = -1
 # Odd 64-bit numbers with bits all over, to spread codes over the table.
 _MULTIPLIERS = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
+_HALF = np.uint64(32)
 
 
 def pack_codes(active: np.ndarray) -> np.ndarray:
@@ -68,8 +69,15 @@ def first_rows(codes: np.ndarray) -> np.ndarray:
 
 
 def _hash(words: np.ndarray) -> np.ndarray:
-    """Mix the two halves of each code into one number, int64 (N,), not negative."""
-    mixed = (words * _MULTIPLIERS).sum(axis=1, dtype=np.uint64)  # modulo 2**64
-    mixed ^= mixed >> np.uint64(29)
-    mixed *= _MULTIPLIERS[1]
-    return (mixed >> np.uint64(2)).astype(np.int64)
+    """Mix the two halves of each code into one number, int64 (N,), not negative.
+
+    A product modulo 2⁶⁴ carries low bits to high ones, and the shift brings those back.
+    """
+    one, other = _MULTIPLIERS
+    mixed = words[:, 0] * one
+    mixed ^= mixed >> _HALF
+    mixed = (mixed + words[:, 1]) * other
+    mixed ^= mixed >> _HALF
+    mixed *= one
+    mixed ^= mixed >> _HALF
+    return (mixed >> np.uint64(1)).astype(np.int64)
