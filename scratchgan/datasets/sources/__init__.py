@@ -13,7 +13,8 @@ from pathlib import Path
 
 from scratchgan.datasets.sources.celeba import CelebA
 from scratchgan.datasets.sources.cifar10 import Cifar10, Cifar10Png
-from scratchgan.datasets.sources.files import Files, Folder, first_bytes, open_files
+from scratchgan.datasets.sources.files import Files, first_bytes
+from scratchgan.datasets.sources.folders import Folder, open_files
 from scratchgan.datasets.sources.image_files import ImageFiles
 from scratchgan.datasets.sources.imagenet import ImageNet
 from scratchgan.datasets.sources.lsun import Lsun

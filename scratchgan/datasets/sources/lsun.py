@@ -9,7 +9,8 @@ from typing import Any
 
 from scratchgan.datasets.images import UnreadableImage
 from scratchgan.datasets.schema import SPLITS
-from scratchgan.datasets.sources.files import Files, Folder
+from scratchgan.datasets.sources.files import Files
+from scratchgan.datasets.sources.folders import Folder
 from scratchgan.datasets.sources.source import Source, SourceImage
 from scratchgan.errors import DatasetError
 
