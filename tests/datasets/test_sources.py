@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from scratchgan.datasets.images import UnreadableImage
-from scratchgan.datasets.sources import files as files_module, folders
-from scratchgan.datasets.sources import open_source
+from scratchgan.datasets.sources import files as files_module
+from scratchgan.datasets.sources import folders, open_source
 from scratchgan.datasets.sources.files import plain_name
 from scratchgan.datasets.sources.image_files import class_folders
 from scratchgan.errors import DatasetError
