@@ -7,6 +7,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 from scratchgan.errors import OutputError
 
@@ -29,16 +30,27 @@ def complete_file(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
     try:
         yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        move_into_place(temporary, path)
     except OSError as error:
         raise output_error(path, error) from error
     finally:
         # After success the temporary name is gone already.
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def move_into_place(temporary: Path, path: Path) -> None:
+    """Give a written file its name, once all of it is on the disk.
+
+    Raises
+    ------
+    OSError
+        If the system refuses.
+    """
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync_folder(path.parent)
 
 
 def output_error(path: Path, error: OSError | RuntimeError) -> OutputError:
@@ -116,6 +128,24 @@ def complete_contents(folder: Path) -> Iterator[Path]:
             raise output_error(folder, error) from error
         raise
     shutil.rmtree(hidden, ignore_errors=True)
+
+
+def lock_file(file: IO[bytes]) -> None:
+    """Take the system's lock on an open file, until it is closed or the process ends.
+
+    Raises
+    ------
+    OSError
+        If another process, or another opening of the file, has it.
+    """
+    if os.name == "nt":
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def sync_folder(folder: Path) -> None:

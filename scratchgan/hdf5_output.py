@@ -40,8 +40,8 @@ class _CarefulFile:
     in whatever Python code runs at that moment, which may be a method of this class.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = open(path, "x+b")
+    def __init__(self, path: Path, mode: str) -> None:
+        self._file = open(path, mode)
         self.error: BaseException | None = None
 
     def _attempt(self, action: Callable[..., Any], *args: Any) -> Any:
@@ -106,6 +106,17 @@ class Hdf5Output:
     needed_bytes : int, default=0
         The size of the file as far as it is known. Where less is free, nothing is
         written.
+    partial : Path, optional
+        The temporary name. By default one of its own, so that two programs can write
+        the same file side by side; a name that is given is for one at a time.
+    continued : bool, default=False
+        Go on with the file of that temporary name.
+
+    Attributes
+    ----------
+    keep_partial : bool
+        Whether the temporary file stays where it is, as of the last `checkpoint`, when
+        the writing is broken off; at first false.
 
     Raises
     ------
@@ -113,22 +124,34 @@ class Hdf5Output:
         The folder or disk cannot take the file; one line says why.
     """
 
-    def __init__(self, path: Path, needed_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        needed_bytes: int = 0,
+        *,
+        partial: Path | None = None,
+        continued: bool = False,
+    ) -> None:
         self.path = Path(path)
         self._needed_bytes = needed_bytes
-        # The random part lets two programs prepare the same dataset side by side.
-        self._temporary = self.path.with_name(
+        self._temporary = partial or self.path.with_name(
             f".{self.path.name}.{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
         )
+        self._continued = continued
+        self.keep_partial = False
         self._raw: _CarefulFile | None = None
         self._hdf5: h5py.File | None = None
 
     def __enter__(self) -> h5py.File:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._check_free_space()
-            self._raw = _CarefulFile(self._temporary)
-            self._hdf5 = h5py.File(self._raw, "w", libver=FILE_LAYOUT)
+            if self._continued:
+                self._raw = _CarefulFile(self._temporary, "r+b")
+            else:
+                self._check_free_space()
+                self._raw = _CarefulFile(self._temporary, "w+b")
+            mode = "r+" if self._continued else "w"
+            self._hdf5 = h5py.File(self._raw, mode, libver=FILE_LAYOUT)
             self._check()
         except BaseException as error:
             self._abandon()
@@ -176,6 +199,18 @@ class Hdf5Output:
             raise output_error(self.path, error) from error
         self._check()
 
+    def checkpoint(self) -> None:
+        """Force all that was written so far to the disk.
+
+        Raises
+        ------
+        OutputError
+            The disk refused a write.
+        """
+        with self.writing():
+            self._hdf5.flush()
+            self._raw.sync()
+
     def _check(self) -> None:
         """Raise the error that the file has kept, if there is one."""
         error = self._raw.error
@@ -199,15 +234,16 @@ class Hdf5Output:
             hdf5.close()
 
     def _abandon(self) -> None:
-        """Close everything and remove the temporary file."""
+        """Close everything, and remove the temporary file unless it is to stay."""
         if self._raw is not None:
             # Nothing more reaches the disk, so HDF5 has nothing to fail on.
             self._raw.error = self._raw.error or InterruptedError("abandoned")
             with contextlib.suppress(OSError, RuntimeError):
                 self._close_hdf5()
             self._raw.close()
-            with contextlib.suppress(OSError):
-                self._temporary.unlink()
+            if not self.keep_partial:
+                with contextlib.suppress(OSError):
+                    self._temporary.unlink()
 
 
 def megabytes(size: int) -> str:

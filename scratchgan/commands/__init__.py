@@ -5,12 +5,7 @@ call into the library, and the printing of its result.
 """
 
 import errno
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 import click
@@ -21,6 +16,7 @@ from scratchgan.commands.data import data
 from scratchgan.commands.doctor import doctor
 from scratchgan.commands.generate import generate
 from scratchgan.commands.gradcheck import gradcheck
+from scratchgan.commands.interrupts import interrupted_by_signals
 from scratchgan.commands.options import EXIT_INTERRUPTED
 from scratchgan.commands.train import train
 from scratchgan.errors import ScratchGANError
@@ -32,7 +28,7 @@ class PlainErrorGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the chosen command; see the class for what becomes of errors."""
         try:
-            with _terminated_like_interrupted():
+            with interrupted_by_signals():
                 return super().invoke(ctx)
         except ScratchGANError as error:
             raise click.ClickException(" ".join(str(error).split())) from error
@@ -46,26 +42,9 @@ class PlainErrorGroup(click.Group):
                 raise
             # Files the library does not expect trouble with still get one line.
             raise click.ClickException(str(error)) from error
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
+        except KeyboardInterrupt as interrupt:
+            click.echo(": ".join(["interrupted", *map(str, interrupt.args)]), err=True)
             sys.exit(EXIT_INTERRUPTED)
-
-
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM end a command as Ctrl-C does: what is half-written is removed."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous or signal.SIG_DFL)
 
 
 @click.group(

@@ -33,6 +33,26 @@ class SizeType(click.ParamType):
         return height, width
 
 
+class CropType(click.ParamType):
+    """A rectangle of pixels: ``108``, ``138x138``, or ``138x138+40+30`` with its place."""
+
+    name = "S|HxW[+TOP+LEFT]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int, int | None, int | None]:
+        """Return (height, width, top, left), the last two None for the middle."""
+        if isinstance(value, tuple):
+            return value
+        size, plus, place = value.strip().partition("+")
+        match = re.fullmatch(r"(\d{1,5})\+(\d{1,5})", place)
+        if plus and match is None:
+            self.fail(f"{value!r}: give 108, or 138x138+40+30 (+TOP+LEFT)", param, ctx)
+        height, width = SizeType().convert(size, param, ctx)
+        top, left = (int(match[1]), int(match[2])) if match else (None, None)
+        return height, width, top, left
+
+
 class SeedRange(click.ParamType):
     """Seeds: ``7``, ``0-35`` or ``1,4,10-12``."""
 

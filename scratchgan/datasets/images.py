@@ -56,6 +56,28 @@ class UnreadableImage(Exception):  # noqa: N818  the caller skips it, it is no e
 
 
 @dataclass(frozen=True)
+class Crop:
+    """A rectangle cut out of an image before it is resized.
+
+    Attributes
+    ----------
+    height, width : int
+        In pixels of the image.
+    top, left : int or None
+        Where it begins; None for the middle of the image.
+    """
+
+    height: int
+    width: int
+    top: int | None = None
+    left: int | None = None
+
+    def __str__(self) -> str:
+        at = "" if self.top is None else f"+{self.top}+{self.left}"
+        return f"{self.height}x{self.width}{at}"
+
+
+@dataclass(frozen=True)
 class Picture:
     """One decoded image.
 
@@ -72,17 +94,18 @@ class Picture:
 
 
 def decode_image(
-    data: bytes,
+    data: bytes | np.ndarray,
     channels: int,
     size: tuple[int, int] | None = None,
     fit: str = "crop",
+    crop: Crop | None = None,
 ) -> Picture:
-    """Decode one image file.
+    """Decode one image file, or take its pixels, and bring it to the wanted shape.
 
     Parameters
     ----------
-    data : bytes
-        The whole file.
+    data : bytes or uint8 ndarray of shape (H, W) or (H, W, C)
+        The whole file, or pixels with 1 or 3 channels.
     channels : int
         1 for grey (ITU-R 601 luma), 3 for RGB.
     size : tuple of (height, width), optional
@@ -91,6 +114,8 @@ def decode_image(
         How another aspect ratio is met: "crop" cuts the longer side around the
         centre, "pad" adds white borders, "stretch" distorts. The filter is Lanczos,
         with its support scaled (antialiased) when reducing.
+    crop : Crop, optional
+        What to cut out of the upright image first.
 
     Returns
     -------
@@ -101,26 +126,58 @@ def decode_image(
     ------
     UnreadableImage
         The file is truncated, damaged, not an image, smaller than `MIN_SIDE` or
-        larger than `MAX_PIXELS`, or of a pixel type with no known range.
+        larger than `MAX_PIXELS`, or of a pixel type with no known range; or the crop
+        reaches beyond it.
     """
     try:
-        return _decode(data, channels, size, fit)
+        if isinstance(data, np.ndarray):
+            image = Image.fromarray(np.ascontiguousarray(_without_grey_axis(data)))
+            mode = image.mode
+        else:
+            # What is cut out must not have been decoded at a reduced size.
+            image, mode = _open(data, size if crop is None else None)
+        return _shaped(image, mode, channels, size, fit, crop)
     except UnreadableImage:
         raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableImage(_too_large()) from error
     # Damaged files make Pillow's decoders raise nearly anything: OSError, SyntaxError,
     # ValueError, struct.error, zlib.error, IndexError, MemoryError.
     except Exception as error:
-        text = " ".join(str(error).split()) or type(error).__name__
-        if "cannot identify" in text:
-            text = "not an image"
-        raise UnreadableImage(text[:200]) from error
+        raise _unreadable(error) from error
 
 
-def _decode(
-    data: bytes, channels: int, size: tuple[int, int] | None, fit: str
-) -> Picture:
+def upright_rgb(data: bytes) -> Image.Image:
+    """Return the image in a file as a viewer shows it, in its own size.
+
+    Raises
+    ------
+    UnreadableImage
+        As `decode_image`.
+    """
+    try:
+        return _open(data, None)[0].convert("RGB")
+    except UnreadableImage:
+        raise
+    except Exception as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> UnreadableImage:
+    """Return the reason in a few words."""
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return UnreadableImage(_too_large())
+    text = " ".join(str(error).split()) or type(error).__name__
+    return UnreadableImage("not an image" if "cannot identify" in text else text[:200])
+
+
+def _without_grey_axis(pixels: np.ndarray) -> np.ndarray:
+    return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+
+
+def _open(data: bytes, size: tuple[int, int] | None) -> tuple[Image.Image, str]:
+    """Return the upright, opaque 8-bit image in a file, and the mode it had there.
+
+    With a size, a JPEG may come smaller than it is, but ample for that size.
+    """
     if not data:
         raise UnreadableImage("empty file")
     image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -134,13 +191,39 @@ def _decode(
     if image.format in ("JPEG", "MPO") and size is not None:
         _draft(image, size)
     image.load()
-    image = _upright(image)
-    image = _flatten(image)
+    return _flatten(_upright(image)), mode
+
+
+def _shaped(
+    image: Image.Image,
+    mode: str,
+    channels: int,
+    size: tuple[int, int] | None,
+    fit: str,
+    crop: Crop | None,
+) -> Picture:
+    """Bring an upright image to the wanted crop, channels and size."""
+    if crop is not None:
+        image = _cut(image, crop)
     image = image.convert("L" if channels == 1 else "RGB")
     if size is not None:
         image = _fit(image, size, fit)
     pixels = np.array(image, dtype=np.uint8)
     return Picture(pixels.reshape(image.height, image.width, channels), mode)
+
+
+def _cut(image: Image.Image, crop: Crop) -> Image.Image:
+    top, left = crop.top, crop.left
+    if top is None or left is None:
+        top = (image.height - crop.height) // 2
+        left = (image.width - crop.width) // 2
+    bottom, right = top + crop.height, left + crop.width
+    if top < 0 or left < 0 or bottom > image.height or right > image.width:
+        raise UnreadableImage(
+            f"{image.height}x{image.width} pixels (height x width) do not contain the "
+            f"crop {crop}"
+        )
+    return image.crop((left, top, right, bottom))
 
 
 def _too_large() -> str:

@@ -1,56 +1,55 @@
-"""Prepare a dataset: a folder or zip of images becomes one HDF5 file.
+"""Prepare a dataset: a folder, an archive or a published set becomes one HDF5 file.
 
-Files are read in order by this thread, decoded and resized by a few others, and
-written in order by this one; only a bounded number is on the way at any moment.
+Files are read in order by this thread, decoded and resized by a few others, and written
+in order by this one. A preparation that is interrupted after a while goes on where it
+was when the same command is given again.
 """
 
 import contextlib
 import json
 import time
 import warnings
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+import h5py
 import numpy as np
 
+from scratchgan import __version__
 from scratchgan.datasets.catalogue import dataset_path
-from scratchgan.datasets.images import (
-    BACKGROUND,
-    FITS,
-    RESIZE_FILTER,
-    Picture,
-    UnreadableImage,
-    decode_image,
-)
-from scratchgan.datasets.sources import Source, SourceImage, open_source
+from scratchgan.datasets.decoding import Outcome, WholeImage, decode_all
+from scratchgan.datasets.images import BACKGROUND, FITS, RESIZE_FILTER, Crop
+from scratchgan.datasets.journal import Journal
+from scratchgan.datasets.schema import SPLITS
+from scratchgan.datasets.sources import Source, open_source
+from scratchgan.datasets.sources.source import SourceImage
 from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError, OutputError
 from scratchgan.machine import usable_cores
 
 MAX_SIDE = 4096
 
-# Files go to the workers in groups: handing over costs more than decoding a small
-# one (32x32 JPEGs: 320 us each in groups of 4, 195 in 16, 171 in 64). Neither the
-# files of a group nor its pictures take more bytes than this, or it is one file.
-_GROUP_FILES = 64
-_GROUP_BYTES = 4 * 1024 * 1024
-
 # Different sizes named before the search for more of them is given up.
 _SIZES_NAMED = 5
 
+# How often what is done is made safe from an interruption.
+CHECKPOINT_SECONDS = 10.0
+
+# The paper's validation sets are parts of whole training sets; a small part of such a
+# set would be left with too little.
+_FEWEST_TO_HOLD_OUT = 50_000
+_VALIDATION_SEED = 42  # that of the authors' code
+
 Progress = Callable[[int, int], None]
-_Task = TypeVar("_Task")
-_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
 class PrepareOptions:
-    """How images are brought to one shape.
+    """What is read, and how images are brought to one shape.
 
     Attributes
     ----------
@@ -58,8 +57,15 @@ class PrepareOptions:
         Pixels, 1 to `MAX_SIDE`; both None for the images' own size.
     fit : str
         "crop", "pad" or "stretch", see `decode_image`.
-    channels : int
-        1 for grey, 3 for RGB.
+    channels : int or None
+        1 for grey, 3 for RGB, None for what suits the source.
+    crop : Crop or None
+        What to cut out of every image before.
+    kind : str or None
+        The source's layout, see `open_source`; None for what its files tell.
+    validation : int or None
+        Training images that become validation images, drawn with seed 42; None for
+        the paper's number where the set is one of the paper's, else none.
     strict : bool
         Fail at the first file that cannot be read instead of skipping it.
     force : bool
@@ -71,7 +77,10 @@ class PrepareOptions:
     height: int | None = None
     width: int | None = None
     fit: str = "crop"
-    channels: int = 3
+    channels: int | None = None
+    crop: Crop | None = None
+    kind: str | None = None
+    validation: int | None = None
     strict: bool = False
     force: bool = False
     workers: int | None = None
@@ -84,7 +93,7 @@ class PrepareOptions:
                 raise ValueError(f"size {side}: expected 1 to {MAX_SIDE} pixels")
         if self.fit not in FITS:
             raise ValueError(f"fit {self.fit!r}: expected one of {', '.join(FITS)}")
-        if self.channels not in (1, 3):
+        if self.channels not in (1, 3, None):
             raise ValueError(f"channels {self.channels}: expected 1 or 3")
 
     @property
@@ -107,12 +116,18 @@ class PrepareReport:
         Of the pixels.
     seconds : float
         Time it took.
+    kind : str or None
+        The layout that the source was read as.
+    continued : int
+        Files that an earlier, interrupted preparation had done.
     skipped : list of (str, str)
-        Files that could not be read, each with the reason.
+        Files that gave no image, each with the reason.
     modes : dict of str to int
-        How many files had which Pillow mode.
-    class_names : list of str or None
-        The folders that became labels.
+        How many images had which Pillow mode.
+    class_names, attribute_names : list of str or None
+        Of labels and attributes.
+    splits : dict of str to int, or None
+        How many images are in which split.
     """
 
     path: Path
@@ -122,9 +137,13 @@ class PrepareReport:
     channels: int
     sha256: str
     seconds: float
+    kind: str | None = None
+    continued: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list)
     modes: dict[str, int] = field(default_factory=dict)
     class_names: list[str] | None = None
+    attribute_names: list[str] | None = None
+    splits: dict[str, int] | None = None
 
 
 def prepare(
@@ -134,21 +153,21 @@ def prepare(
     options: PrepareOptions | None = None,
     progress: Progress | None = None,
 ) -> PrepareReport:
-    """Write the images of a folder or zip to ``NAME.h5`` in the data folder.
+    """Write the images of a source to ``NAME.h5`` in the data folder.
 
-    Images keep the order of their sorted names; duplicates are kept. Files that
-    cannot be read are left out and listed in the file and in the report.
+    Images keep the order of the source; duplicates are kept. Files that cannot be read
+    are left out and listed in the file and in the report.
 
     Parameters
     ----------
     name : str
         The dataset's name.
     source : str or Path
-        A folder or a zip file, see `open_source`.
+        A folder, an archive or another file, see `open_source`.
     data_dir : str or Path, optional
         See `data_folder`.
     options : PrepareOptions, optional
-        Size, fit and channels.
+        Size, fit, channels and so on.
     progress : callable, optional
         Called with (files done, files in all).
 
@@ -158,15 +177,29 @@ def prepare(
         There are no images, they have different sizes and none was asked for, or
         one cannot be read and `strict` is set.
     OutputError
-        The file is there already, or cannot be written.
+        The file is there already, is being prepared by another process, or cannot be
+        written.
+    KeyboardInterrupt
+        Ctrl-C. What was done until the last checkpoint stays in the data folder,
+        hidden, and the same call goes on from there.
     """
     options = options or PrepareOptions()
     path = dataset_path(name, data_dir)
     check_replaceable(path, options.force)
     started = time.perf_counter()
-    with open_source(source) as files:
-        preparation = _Preparation(name, path, files, options)
-        report = preparation.run(progress)
+    with (
+        open_source(source, options.kind) as images,
+        Journal(path, _task(images, options)) as journal,
+    ):
+        work = _Preparation(name, path, images, options, journal)
+        try:
+            report = work.run(progress)
+        except KeyboardInterrupt as interrupt:
+            if not journal.keeps(interrupt):
+                raise
+            raise KeyboardInterrupt(
+                "what is done so far is kept; the same command goes on from there"
+            ) from interrupt
     return PrepareReport(**report, seconds=time.perf_counter() - started)
 
 
@@ -179,82 +212,235 @@ def check_replaceable(path: Path, force: bool) -> None:
         )
 
 
-def in_order(
-    executor: Executor,
-    function: Callable[[_Task], _Result],
-    tasks: Iterable[_Task],
-    in_flight: int,
-) -> Iterator[_Result]:
-    """Yield function(task) for every task in order, at most `in_flight` at a time.
-
-    Unlike ``Executor.map``, which takes all tasks at once, this never runs further
-    ahead of its consumer, so memory stays bounded.
-    """
-    waiting = deque()
-    try:
-        for task in tasks:
-            waiting.append(executor.submit(function, task))
-            if len(waiting) >= in_flight:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """One file after decoding: a picture, or the reason why there is none."""
-
-    file: SourceImage
-    picture: Picture | None
-    reason: str | None
+def _task(source: Source, options: PrepareOptions) -> dict[str, Any]:
+    """Return all that decides what is written: only the same task is continued."""
+    path = source.path.resolve()
+    return {
+        "scratchgan": __version__,
+        "source": str(path),
+        "changed": path.stat().st_mtime_ns,
+        "files": len(source),
+        "kind": source.kind,
+        "options": asdict(options) | {"workers": None, "force": None},
+    }
 
 
 class _Preparation:
     """The state of one `prepare`: what was found so far, and the writer."""
 
     def __init__(
-        self, name: str, path: Path, source: Source, options: PrepareOptions
+        self,
+        name: str,
+        path: Path,
+        source: Source,
+        options: PrepareOptions,
+        journal: Journal,
     ) -> None:
         self._name = name
         self._path = path
         self._source = source
         self._options = options
+        self._journal = journal
+        self._channels = options.channels or source.channels
         self._sizes: Counter[tuple[int, int]] = Counter()
         self._modes: Counter[str] = Counter()
-        self._skipped: list[tuple[str, str]] = []
+        self._skipped: list[tuple[str, str]] = list(source.refused)
+        self._splits: list[np.ndarray] = []
+        self._writer: DatasetWriter | None = None
 
     def run(self, progress: Progress | None) -> dict[str, Any]:
-        done, total = 0, len(self._source)
-        writer: DatasetWriter | None = None
-        with contextlib.ExitStack() as stack:
+        """Do the work and return the values of the report."""
+        total = len(self._source)
+        with contextlib.ExitStack() as self._stack:
             # Pillow warns of oddities in files that it reads all the same.
-            stack.enter_context(warnings.catch_warnings())
+            self._stack.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", module="PIL")
-            groups = stack.enter_context(contextlib.closing(self._outcomes()))
+            done = continued = len(self._continue())
+            decoded = self._decoded(islice(self._source, done, None))
+            groups = self._stack.enter_context(contextlib.closing(decoded))
+            last_checkpoint = time.monotonic()
             for outcomes in groups:
-                decoded = self._sort_out(outcomes)
-                if decoded and len(self._sizes) == 1:
-                    if writer is None:
-                        writer = stack.enter_context(self._open_writer())
-                    self._write(writer, decoded)
+                self._take(outcomes)
                 done += len(outcomes)
                 if progress is not None:
                     progress(done, total)
                 if len(self._sizes) > _SIZES_NAMED:
                     break
+                if time.monotonic() - last_checkpoint > CHECKPOINT_SECONDS:
+                    self._checkpoint()
+                    last_checkpoint = time.monotonic()
             if len(self._sizes) > 1:
                 raise DatasetError(self._different_sizes())
-            if writer is None:
-                name, reason = self._skipped[0]
-                raise DatasetError(
-                    f"none of the {total} image files in {self._source.path} can be "
-                    f"read; the first is {name}: {reason}"
-                )
-            writer.set_skipped(self._skipped)
-            writer.describe(source_modes=json.dumps(self._modes))
+            if self._writer is None:
+                raise DatasetError(self._no_image(total))
+            self._describe_images()
+        return self._report() | {"continued": continued}
+
+    def _decoded(self, files: Iterable[SourceImage]) -> Iterator[list[Outcome]]:
+        options = self._options
+        decode = WholeImage(self._channels, options.size, options.fit, options.crop)
+        workers = options.workers or usable_cores()
+        return decode_all(files, decode, workers, self._picture_bytes)
+
+    def _picture_bytes(self) -> int | None:
+        size = self._options.size or next(iter(self._sizes), None)
+        return None if size is None else size[0] * size[1] * self._channels
+
+    def _continue(self) -> list[SourceImage]:
+        """Take over what an interrupted preparation has done; return its files."""
+        earlier = self._journal.earlier
+        # Without what reads them: some sources' files have their pixels in memory.
+        done = islice(self._source, len(earlier))
+        files = [replace(file, read=None) for file in done]
+        if not files or files[-1].name != self._journal.earlier_name:
+            self._journal.start_anew()
+            return []
+        try:
+            # Through Python's file: HDF5 refuses one that was never closed.
+            with (
+                open(self._journal.partial, "rb") as raw,
+                h5py.File(raw, "r") as partial,
+            ):
+                height, width = partial["images"].shape[1:3]
+            self._open_writer(height, width, continued=True)
+        except (OSError, RuntimeError, KeyError, OutputError):
+            self._journal.start_anew()
+            return []
+        kept = []
+        for file, outcome in zip(files, earlier, strict=True):
+            if isinstance(outcome, str):
+                self._skip(file, outcome)
+            else:
+                self._modes.update(outcome)
+                kept += [file] * len(outcome)
+        self._sizes[height, width] = len(kept)
+        self._writer.keep(len(kept), **self._columns(kept))
+        return files
+
+    def _take(self, outcomes: list[Outcome]) -> None:
+        """Count sizes and modes, note what was skipped, write what was decoded."""
+        pictures, files = [], []
+        for outcome in outcomes:
+            if outcome.reason is not None:
+                self._skip(outcome.file, outcome.reason)
+            pictures += outcome.pictures
+            files += [outcome.file] * len(outcome.pictures)
+        self._sizes.update(picture.pixels.shape[:2] for picture in pictures)
+        self._modes.update(picture.mode for picture in pictures)
+        if pictures and len(self._sizes) == 1:
+            if self._writer is None:
+                self._open_writer(*pictures[0].pixels.shape[:2])
+            pixels = np.stack([picture.pixels for picture in pictures])
+            self._writer.append(pixels, **self._columns(files))
+        noted = [
+            outcome.reason or [picture.mode for picture in outcome.pictures]
+            for outcome in outcomes
+        ]
+        self._journal.note(noted, outcomes[-1].file.name)
+
+    def _skip(self, file: SourceImage, reason: str) -> None:
+        if self._options.strict:
+            raise DatasetError(
+                f"{file.name} in {self._source.path} cannot be read: {reason}; mend or "
+                "remove it, or leave out --strict"
+            )
+        self._skipped.append((file.name, reason))
+
+    def _columns(self, files: list[SourceImage]) -> dict[str, Any]:
+        """Return what is known of the images made from these files."""
+        self._splits.append(np.array([file.split for file in files], dtype=np.uint8))
+        columns: dict[str, Any] = {"source_files": [file.name for file in files]}
+        if self._source.labelled:
+            columns["labels"] = [file.label for file in files]
+        if self._source.attribute_names is not None:
+            rows = [list(file.attributes) for file in files]
+            width = len(self._source.attribute_names)
+            columns["attributes"] = np.array(rows, np.float32).reshape(-1, width)
+        return columns
+
+    def _checkpoint(self) -> None:
+        """Make safe what is done so far, so that it can be continued."""
+        if self._writer is not None:
+            self._writer.checkpoint()
+            self._journal.commit()
+            self._writer.keep_partial_on_interrupt()
+
+    def _open_writer(self, height: int, width: int, continued: bool = False) -> None:
+        options, source = self._options, self._source
+        if max(height, width) > MAX_SIDE:
+            raise DatasetError(
+                f"the images in {source.path} are {height}x{width} pixels, more than "
+                f"{MAX_SIDE}; choose a smaller one with --size"
+            )
+        # The name alone: where it lay on this computer is nobody's concern.
+        source_name = source.path.resolve().name
+        writer = DatasetWriter(
+            self._path,
+            height,
+            width,
+            self._channels,
+            name=self._name,
+            title=source.path.resolve().stem,
+            source=source_name,
+            licence=source.licence,
+            command=self._command(source_name),
+            class_names=source.class_names,
+            attribute_names=source.attribute_names,
+            expected_count=len(source),
+            partial=self._journal.partial,
+            continued=continued,
+            kind=source.kind,
+            fit="none" if options.size is None else options.fit,
+            resize_filter="none" if options.size is None else RESIZE_FILTER,
+            crop=str(options.crop or "none"),
+            background=BACKGROUND,
+        )
+        self._writer = self._stack.enter_context(writer)
+        if continued:
+            writer.keep_partial_on_interrupt()
+
+    def _command(self, source_name: str) -> str:
+        """Return the command that makes the file again."""
+        options = self._options
+        words = ["data prepare", self._name, source_name]
+        if options.size is not None:
+            words += ["--size {}x{}".format(*options.size), f"--fit {options.fit}"]
+        if options.crop is not None:
+            words.append(f"--crop {options.crop}")
+        words.append(f"--channels {self._channels}")
+        if options.kind is not None:
+            words.append(f"--kind {options.kind}")
+        if options.validation is not None:
+            words.append(f"--validation {options.validation}")
+        return " ".join(words)
+
+    def _describe_images(self) -> None:
+        """Give the writer what is known only at the end."""
+        split = self._final_split()
+        if split is not None:
+            self._writer.set_split(split)
+        self._writer.set_skipped(self._skipped)
+        self._writer.describe(source_modes=json.dumps(self._modes))
+
+    def _final_split(self) -> np.ndarray | None:
+        """Return the split of each image, or None where all are for training."""
+        split = np.concatenate(self._splits)
+        wanted = self._options.validation
+        train = np.flatnonzero(split == SPLITS["train"])
+        if wanted is None:
+            is_whole = len(train) >= _FEWEST_TO_HOLD_OUT
+            has_its_own = (split == SPLITS["validation"]).any()
+            wanted = self._source.validation if is_whole and not has_its_own else 0
+        if wanted >= max(len(train), 1):
+            raise DatasetError(
+                f"--validation {wanted}: there are {len(train)} training images"
+            )
+        rng = np.random.default_rng(_VALIDATION_SEED)
+        split[rng.permutation(train)[:wanted]] = SPLITS["validation"]
+        return split if wanted or self._source.has_splits else None
+
+    def _report(self) -> dict[str, Any]:
+        writer, source = self._writer, self._source
         height, width, channels = writer.image_shape
         return {
             "path": self._path,
@@ -263,105 +449,19 @@ class _Preparation:
             "width": width,
             "channels": channels,
             "sha256": writer.sha256,
+            "kind": source.kind,
             "skipped": self._skipped,
             "modes": dict(self._modes),
-            "class_names": self._source.class_names,
+            "class_names": source.class_names,
+            "attribute_names": source.attribute_names,
+            "splits": writer.split_counts(),
         }
 
-    def _outcomes(self) -> Iterator[list[_Outcome]]:
-        """Yield groups of decoded files, in order."""
-        options = self._options
-        workers = options.workers or usable_cores()
-        decode = partial(
-            _decode_group,
-            channels=options.channels,
-            size=options.size,
-            fit=options.fit,
-        )
-        # Threads, not processes: Pillow lets go of the interpreter lock while it
-        # decodes and resizes, and pixels need not be copied between processes.
-        with ThreadPoolExecutor(workers) as pool:
-            groups = self._groups()
-            yield from in_order(pool, decode, groups, in_flight=workers + 2)
-
-    def _groups(self) -> Iterator[list[tuple[SourceImage, bytes | UnreadableImage]]]:
-        """Read the files, and yield them in groups with their bytes or the reason."""
-        group, size = [], 0
-        for file in self._source:
-            try:
-                content = file.read()
-                size += len(content)
-            except UnreadableImage as error:
-                content = error
-            group.append((file, content))
-            if len(group) >= self._files_per_group() or size >= _GROUP_BYTES:
-                yield group
-                group, size = [], 0
-        if group:
-            yield group
-
-    def _files_per_group(self) -> int:
-        # One at a time, until the first pictures have shown how large they are.
-        size = self._options.size or next(iter(self._sizes), None)
-        if size is None:
-            return 1
-        picture_bytes = size[0] * size[1] * self._options.channels
-        return min(_GROUP_FILES, max(1, _GROUP_BYTES // picture_bytes))
-
-    def _sort_out(self, outcomes: list[_Outcome]) -> list[_Outcome]:
-        """Count sizes and modes, note what was skipped, return what was decoded."""
-        decoded = []
-        for outcome in outcomes:
-            if outcome.picture is None:
-                if self._options.strict:
-                    raise DatasetError(
-                        f"{outcome.file.name} in {self._source.path} cannot be read: "
-                        f"{outcome.reason}; mend or remove it, or leave out --strict"
-                    )
-                self._skipped.append((outcome.file.name, outcome.reason))
-            else:
-                self._sizes[outcome.picture.pixels.shape[:2]] += 1
-                self._modes[outcome.picture.mode] += 1
-                decoded.append(outcome)
-        return decoded
-
-    def _open_writer(self) -> DatasetWriter:
-        options, source = self._options, self._source
-        (height, width), *_ = self._sizes
-        if max(height, width) > MAX_SIDE:
-            raise DatasetError(
-                f"the images in {source.path} are {height}x{width} pixels, more than "
-                f"{MAX_SIDE}; choose a smaller one with --size"
-            )
-        size = "" if options.size is None else f" --size {height}x{width}"
-        title = source.path.resolve().stem
-        return DatasetWriter(
-            self._path,
-            height,
-            width,
-            options.channels,
-            name=self._name,
-            title=title,
-            # The name alone: where it lay on this computer is nobody's concern.
-            source=source.path.resolve().name,
-            licence="not stated; that of the images",
-            command=f"data prepare {self._name} {source.path.resolve().name}{size} "
-            f"--fit {options.fit} --channels {options.channels}",
-            class_names=source.class_names,
-            expected_count=len(source),
-            fit="none" if options.size is None else options.fit,
-            resize_filter="none" if options.size is None else RESIZE_FILTER,
-            background=BACKGROUND,
-        )
-
-    def _write(self, writer: DatasetWriter, decoded: list[_Outcome]) -> None:
-        labels = None
-        if self._source.class_names is not None:
-            labels = np.array([outcome.file.label for outcome in decoded])
-        writer.append(
-            np.stack([outcome.picture.pixels for outcome in decoded]),
-            source_files=[outcome.file.name for outcome in decoded],
-            labels=labels,
+    def _no_image(self, total: int) -> str:
+        name, reason = self._skipped[0]
+        return (
+            f"none of the {total} image files in {self._source.path} can be read; the "
+            f"first is {name}: {reason}"
         )
 
     def _different_sizes(self) -> str:
@@ -374,22 +474,3 @@ class _Preparation:
             f"the images in {self._source.path} have different sizes (height x "
             f"width): {named}{more}; choose one with --size, such as --size 64"
         )
-
-
-def _decode_group(
-    group: list[tuple[SourceImage, bytes | UnreadableImage]],
-    channels: int,
-    size: tuple[int, int] | None,
-    fit: str,
-) -> list[_Outcome]:
-    """Decode a group of files; runs in a worker thread."""
-    outcomes = []
-    for file, content in group:
-        try:
-            if isinstance(content, UnreadableImage):
-                raise content
-            picture = decode_image(content, channels, size, fit)
-            outcomes.append(_Outcome(file, picture, None))
-        except UnreadableImage as error:
-            outcomes.append(_Outcome(file, None, str(error)))
-    return outcomes

@@ -14,12 +14,8 @@ from typing import Any
 import numpy as np
 
 from scratchgan.datasets.catalogue import BUILT_IN, dataset_path
-from scratchgan.datasets.prepare import (
-    PrepareReport,
-    Progress,
-    check_replaceable,
-    in_order,
-)
+from scratchgan.datasets.decoding import in_order
+from scratchgan.datasets.prepare import PrepareReport, Progress, check_replaceable
 from scratchgan.datasets.schema import SPLITS
 from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError

@@ -1,16 +1,21 @@
 """The folder of a run: ``runs/00007-faces-dcgan64/`` and what is where in it."""
 
 import json
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from scratchgan.errors import CheckpointError
-from scratchgan.files import TEMPORARY_SUFFIX, complete_file, make_folder, output_error
+from scratchgan.files import (
+    TEMPORARY_SUFFIX,
+    complete_file,
+    lock_file,
+    make_folder,
+    output_error,
+)
 
 DEFAULT_RUNS = Path("runs")
 _NAME = re.compile(r"(\d{5,})-.+")
@@ -84,7 +89,7 @@ class RunFolder:
             raise output_error(self.path / ".lock", error) from error
         with file:
             try:
-                _lock(file)
+                lock_file(file)
             except OSError:
                 raise CheckpointError(
                     f"{self.path} is in use: another process is training this run; "
@@ -252,18 +257,6 @@ def trim_log(run: RunFolder, step: int) -> None:
     with complete_file(run.log_file) as temporary:
         lines = (json.dumps(record) + "\n" for record in kept)
         temporary.write_text("".join(lines), encoding="utf-8")
-
-
-def _lock(file: IO[bytes]) -> None:
-    """Take the system's lock on an open file; raise OSError if another has it."""
-    if os.name == "nt":
-        import msvcrt
-
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _remove(file: Path) -> None:

@@ -9,13 +9,13 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 
 from scratchgan.commands import main, options
-from scratchgan.datasets import images, prepare, synthetic
+from scratchgan.datasets import decoding, images, prepare, synthetic
+from scratchgan.datasets.sources import KINDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,7 +86,7 @@ class TestPrepare:
             path.rename(photos / ("cat" if i % 2 else "dog") / path.name)
         result = run("prepare", "toy", photos)
         assert "30 images 16x16 RGB, labelled" in result.stdout
-        assert "labels by folder: cat, dog" in result.stdout
+        assert "classes: cat, dog" in result.stdout
 
     def test_grey_photographs_get_a_hint(self, run, photos):
         for path in photos.iterdir():
@@ -145,7 +145,7 @@ class TestPrepare:
         def interrupt(*args, **options):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(prepare, "_decode_group", interrupt)
+        monkeypatch.setattr(decoding, "decode_group", interrupt)
         assert run("prepare", "toy", photos).exit_code == 130
         assert list((tmp_path / "data").glob("*")) == []
 
@@ -153,6 +153,7 @@ class TestPrepare:
         # Packages have the command under this name; modules are found by full name.
         command = importlib.import_module("scratchgan.commands.data.prepare")
         assert command.FITS == images.FITS
+        assert set(command.KINDS) == {known.kind for known in KINDS}
         assert options.MAX_SIDE == prepare.MAX_SIDE
         assert command.DEFAULT_COUNT == synthetic.DEFAULT_COUNT
 
@@ -213,72 +214,6 @@ class TestPrepareBuiltIn:
         assert stdout == ""
         assert stderr.split() == ["interrupted"]
         assert list(folder.iterdir()) == []
-
-
-class TestListInfoVerify:
-    @pytest.fixture(autouse=True)
-    def toy(self, run, photos, tmp_path):
-        (photos / "bad.jpg").write_text("no image")
-        run("prepare", "toy", photos)
-        return tmp_path / "data" / "toy.h5"
-
-    def test_list(self, run, toy):
-        (toy.parent / "broken.h5").write_text("no HDF5")
-        broken, sound, faces = run("list").stdout.splitlines()
-        assert broken.startswith("broken")
-        assert "not an HDF5 file" in broken
-        assert "30 images 16x16 RGB" in sound
-        assert "not prepared" in faces
-        assert "scratchgan data prepare faces" in faces
-
-    def test_list_json(self, run, toy):
-        (toy.parent / "broken.h5").write_text("no HDF5")
-        facts = json.loads(run("list", "--json").stdout)
-        assert facts["data_dir"] == str(toy.parent)
-        broken, sound = facts["datasets"]
-        assert "not an HDF5 file" in broken["error"]
-        assert sound["count"] == 30
-        assert list(facts["built_in"]) == ["faces"]
-
-    def test_info(self, run, toy):
-        for name in ("toy", toy):
-            result = run("info", name)
-            assert result.exit_code == 0
-            assert "count            30" in result.stdout
-            assert "bad.jpg: not an image" in result.stdout
-
-    def test_info_json(self, run):
-        facts = json.loads(run("info", "toy", "--json").stdout)
-        assert facts["height"] == 16
-        assert facts["skipped_files"] == [["bad.jpg", "not an image"]]
-
-    def test_misspelt(self, run):
-        for command in ("info", "verify"):
-            assert "did you mean 'toy'" in error_line(run(command, "tpy"))
-
-    def test_verify(self, run):
-        result = run("verify", "toy")
-        assert result.exit_code == 0
-        assert "sound, 30 images" in result.stdout
-
-    def test_verify_json(self, run):
-        facts = json.loads(run("verify", "toy", "--json").stdout)
-        assert facts["sound"] is True
-        assert facts["problems"] == []
-
-    def test_verify_finds_a_changed_pixel(self, run, toy):
-        with h5py.File(toy, "r+") as file:
-            file["images"][3, 2, 1, 0] ^= 1
-        result = run("verify", "toy")
-        assert result.exit_code == 1
-        assert "the pixels were changed" in result.stdout
-        assert "--force" in result.stderr
-        facts = json.loads(run("verify", "toy", "--json").stdout)
-        assert facts["sound"] is False
-
-    def test_verify_of_a_truncated_file(self, run, toy):
-        toy.write_bytes(toy.read_bytes()[:-1000])
-        assert "is cut short" in error_line(run("verify", "toy"))
 
 
 def test_real_photographs(run, tmp_path):

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scratchgan.datasets import prepare as prepare_module
-from scratchgan.datasets.prepare import PrepareOptions, in_order, prepare
+from scratchgan.datasets import decoding
+from scratchgan.datasets.decoding import in_order
+from scratchgan.datasets.prepare import PrepareOptions, prepare
 from scratchgan.datasets.schema import open_dataset
 from scratchgan.datasets.verify import find_problems
 from scratchgan.errors import DatasetError, OutputError
@@ -229,7 +230,7 @@ class TestFailures:
 
         def fail_later(self, *args):
             calls.append(args)
-            if len(calls) > 4:
+            if len(calls) > 2:
                 raise error
             write(self, *args)
 
@@ -308,22 +309,22 @@ class TestBoundedMemory:
         """Of 600 images, only those on the way between reading and writing."""
         photos = make_images(tmp_path / "photos", 600)
         read = written = most = 0
-        decode = prepare_module._decode_group
+        decode = decoding.decode_group
         lock = threading.Lock()
 
-        def counting(group, **options):
+        def counting(group, *options):
             nonlocal read, most
             with lock:
                 read += len(group)
                 most = max(most, read - written)
-            return decode(group, **options)
+            return decode(group, *options)
 
         def count_written(done, total):
             nonlocal written
             written = done
 
-        monkeypatch.setattr(prepare_module, "_decode_group", counting)
-        monkeypatch.setattr(prepare_module, "_GROUP_FILES", 8)
+        monkeypatch.setattr(decoding, "decode_group", counting)
+        monkeypatch.setattr(decoding, "GROUP_FILES", 8)
         options = PrepareOptions(8, 8, workers=2)
         prepare("toy", photos, data_dir, options, count_written)
         assert read == written == 600
@@ -332,12 +333,12 @@ class TestBoundedMemory:
     def test_large_pictures_travel_alone(self, tmp_path, data_dir, monkeypatch):
         photos = make_images(tmp_path / "photos", 12, size=(1200, 1200))
         sizes = []
-        decode = prepare_module._decode_group
+        decode = decoding.decode_group
 
-        def noting(group, **options):
+        def noting(group, *options):
             sizes.append(len(group))
-            return decode(group, **options)
+            return decode(group, *options)
 
-        monkeypatch.setattr(prepare_module, "_decode_group", noting)
+        monkeypatch.setattr(decoding, "decode_group", noting)
         prepare("own", photos, data_dir)
         assert set(sizes) == {1}

@@ -8,9 +8,11 @@ import zipfile
 import pytest
 from PIL import Image
 
-from scratchgan.datasets import sources
 from scratchgan.datasets.images import UnreadableImage
-from scratchgan.datasets.sources import class_folders, open_source, plain_name
+from scratchgan.datasets.sources import files as files_module
+from scratchgan.datasets.sources import open_source
+from scratchgan.datasets.sources.files import plain_name
+from scratchgan.datasets.sources.image_files import class_folders
 from scratchgan.errors import DatasetError
 
 
@@ -129,12 +131,16 @@ class TestFolder:
                 image.read()
 
     def test_file_too_large(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(sources, "MAX_FILE_BYTES", len(PNG) - 1)
+        monkeypatch.setattr(files_module, "MAX_FILE_BYTES", len(PNG) - 1)
         make_files(tmp_path, "a.png")
         with open_source(tmp_path) as source:
             (image,) = source
             with pytest.raises(UnreadableImage, match="larger than"):
                 image.read()
+
+    def test_archive_alone_in_a_folder(self, tmp_path):
+        make_zip(tmp_path / "a.zip", "b.png", "a.png")
+        assert names_of(tmp_path) == ["a.png", "b.png"]
 
 
 class TestZip:
@@ -187,7 +193,7 @@ class TestZip:
         assert names_of(path) == ["a.png", "a.png"]
 
     def test_zip_bomb_is_bounded(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(sources, "MAX_FILE_BYTES", 10_000)
+        monkeypatch.setattr(files_module, "MAX_FILE_BYTES", 10_000)
         with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("bomb.png", bytes(10_000_000))
         with open_source(tmp_path / "a.zip") as source:
@@ -196,7 +202,7 @@ class TestZip:
                 image.read()
 
     def test_zip_bomb_with_a_false_size(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(sources, "MAX_FILE_BYTES", 10_000)
+        monkeypatch.setattr(files_module, "MAX_FILE_BYTES", 10_000)
         with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("bomb.png", bytes(10_000_000))
         data = (tmp_path / "a.zip").read_bytes()
@@ -216,7 +222,7 @@ class TestZip:
         path.write_bytes(data)
         with open_source(path) as source:
             damaged, whole = source
-            with pytest.raises(UnreadableImage, match="damaged in the zip"):
+            with pytest.raises(UnreadableImage, match=r"damaged in a\.zip: Bad CRC"):
                 damaged.read()
             assert whole.read() == PNG
 
@@ -283,7 +289,7 @@ class TestRefusedSources:
 
     def test_missing_altogether(self, tmp_path):
         text = refusal(tmp_path / "no" / "such" / "place")
-        assert "give a folder or a zip file" in text
+        assert "give a folder, a zip or tar" in text
 
     def test_empty_folder(self, tmp_path):
         assert f"no images in {tmp_path}: it is empty" in refusal(tmp_path)
@@ -296,23 +302,23 @@ class TestRefusedSources:
         assert "found 12 .txt, 1 without ending" in text
         assert ".jpg" in text
 
-    def test_folder_around_a_zip(self, tmp_path):
+    def test_folder_around_two_zips(self, tmp_path):
         make_zip(tmp_path / "a.zip", "a.png")
-        assert "give the zip file itself" in refusal(tmp_path)
+        make_zip(tmp_path / "b.zip", "a.png")
+        assert "Give the archive itself" in refusal(tmp_path)
 
     def test_photographs_of_another_kind(self, tmp_path):
         (tmp_path / "a.HEIC").write_text("x")
-        assert "convert them to JPEG or PNG" in refusal(tmp_path)
+        assert "Convert them to JPEG or PNG" in refusal(tmp_path)
 
     @pytest.mark.parametrize(
         ("name", "content", "hint"),
         [
             ("a.zip", b"<!DOCTYPE html><html>quota</html>", "it is a web page"),
-            ("a.zip", b"", "give a folder or a zip file"),
-            ("a.tar.gz", b"\x1f\x8b", "unpack it"),
-            ("a.png", PNG, "give the folder that holds it"),
+            ("a.zip", b"", "it is empty"),
+            ("a.tar.gz", b"\x1f\x8b", "it is damaged"),
             ("a.h5", b"\x89HDF\r\n\x1a\n", "--dataset"),
-            ("a.txt", b"text", "give a folder or a zip file"),
+            ("a.txt", b"text", "found 1 .txt"),
         ],
     )
     def test_other_files(self, tmp_path, name, content, hint):
@@ -325,7 +331,7 @@ class TestRefusedSources:
         def refuse(path):
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(sources.os, "scandir", refuse)
+        monkeypatch.setattr(files_module.os, "scandir", refuse)
         assert "cannot be read: Permission denied" in refusal(tmp_path)
 
 

@@ -1,7 +1,8 @@
 """``scratchgan data prepare``: files of images, or drawn ones, become a dataset."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,7 +13,13 @@ from scratchgan.commands.data.printing import (
     shape,
     words,
 )
-from scratchgan.commands.options import SizeType, data_dir_option, json_option
+from scratchgan.commands.options import (
+    CropType,
+    SizeType,
+    data_dir_option,
+    json_option,
+    options,
+)
 from scratchgan.commands.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -20,6 +27,9 @@ if TYPE_CHECKING:
 
 # Repeated from scratchgan.datasets, which loads NumPy and h5py; a test compares them.
 FITS = ("crop", "pad", "stretch")
+KINDS = (
+    "celeba", "lsun", "cifar10", "svhn", "mnist", "npz", "metadata", "imagenet", "images",
+)  # fmt: skip
 DEFAULT_COUNT = 20_000
 
 # \b keeps click from joining the lines.
@@ -28,89 +38,91 @@ Examples:
   scratchgan data prepare faces
   scratchgan data prepare cats ~/Pictures/cats --size 64
   scratchgan data prepare portraits portraits.zip --size 64x48 --fit pad
+  scratchgan data prepare celeba ~/Downloads/celeba --size 64
+  scratchgan data prepare cifar10 cifar-10-python.tar.gz
 """
+
+# fmt: off
+OPTIONS = (
+    click.argument("name"),
+    click.argument("source", required=False),
+    click.option("--size", type=SizeType(), metavar="S|HxW", help="Pixels.  [default: the images' own; drawn: 64]"),
+    click.option("--fit", type=click.Choice(FITS), default="crop", show_default=True, help="Cut, border or distort images of another aspect."),
+    click.option("--crop", type=CropType(), metavar="S|HxW[+TOP+LEFT]", help="Cut this out of every image first; without a place, from its middle."),
+    click.option("--channels", type=click.Choice(["1", "3"]), help="1: grey, 3: RGB.  [default: 1 for MNIST and other grey arrays, else 3]"),
+    click.option("--kind", type=click.Choice(KINDS), help="The layout of SOURCE.  [default: what its files tell]"),
+    click.option("--validation", type=click.IntRange(min=0), help="Training images to hold out for validation.  [default: the paper's 10,000 of MNIST, CIFAR-10 and SVHN, else none]"),
+    click.option("--strict", is_flag=True, help="Fail at a file that cannot be read."),
+    click.option("--force", is_flag=True, help="Replace an existing NAME.h5."),
+    click.option("--count", type=click.IntRange(min=1), default=DEFAULT_COUNT, show_default=True, help="Images to draw, for a built-in set."),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Which images to draw, for a built-in set."),
+    data_dir_option,
+    json_option,
+)
+# fmt: on
 
 
 @click.command(epilog=_PREPARE_EXAMPLES)
-@click.argument("name")
-@click.argument("source", required=False)
-@click.option(
-    "--size",
-    type=SizeType(),
-    metavar="S|HxW",
-    help="Pixels.  [default: the images' own; drawn: 64]",
-)
-@click.option(
-    "--fit",
-    type=click.Choice(FITS),
-    default="crop",
-    show_default=True,
-    help="Cut, border or distort images of another aspect.",
-)
-@click.option(
-    "--channels",
-    type=click.Choice(["1", "3"]),
-    default="3",
-    show_default=True,
-    help="1: grey, 3: RGB.",
-)
-@click.option("--strict", is_flag=True, help="Fail at a file that cannot be read.")
-@click.option("--force", is_flag=True, help="Replace an existing NAME.h5.")
-@click.option(
-    "--count",
-    type=click.IntRange(min=1),
-    default=DEFAULT_COUNT,
-    show_default=True,
-    help="Images to draw, for a built-in set.",
-)
-@click.option(
-    "--seed",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default=True,
-    help="Which images to draw, for a built-in set.",
-)
-@data_dir_option
-@json_option
+@options(*OPTIONS)
 @click.pass_context
 def prepare(
     ctx: click.Context,
     name: str,
     source: str | None,
     size: tuple[int, int] | None,
-    fit: str,
-    channels: str,
-    strict: bool,
-    force: bool,
     count: int,
     seed: int,
     data_dir: str | None,
     as_json: bool,
+    **settings: Any,
 ) -> None:
-    """Make NAME.h5 from SOURCE, a folder or zip of images.
+    """Make NAME.h5 from SOURCE: images in a folder, zip or tar, or a published set.
 
-    Without SOURCE, draw the built-in set NAME (faces). Images in two or more
-    folders get the folders' names as labels. Files that cannot be read are
-    skipped and listed.
+    CelebA, LSUN, ImageNet, CIFAR-10, SVHN, MNIST, Fashion-MNIST, NumPy's .npz and
+    folders with metadata.csv are recognised by their files, with labels, attributes
+    and splits; images in two or more folders get the folders' names as labels. SOURCE
+    is the file, or the folder it was downloaded into. Files that cannot be read are
+    skipped and listed. After Ctrl-C the same command goes on where it was.
+
+    Without SOURCE, draw the built-in set NAME.
     """
     if source is None:
-        _refuse_options(ctx, ("fit", "channels", "strict"), "needs a SOURCE")
-        report = _draw(name, size, count, seed, force, data_dir)
+        for_sources = settings.keys() - {"force"}
+        _refuse_options(ctx, for_sources, "needs a SOURCE")
+        report = _draw(name, size, count, seed, settings["force"], data_dir)
     else:
         _refuse_options(ctx, ("count", "seed"), "is for built-in sets, without SOURCE")
-        from scratchgan.datasets.prepare import PrepareOptions
-        from scratchgan.datasets.prepare import prepare as prepare_images
-
-        height, width = size or (None, None)
-        options = PrepareOptions(
-            height, width, fit, int(channels), strict=strict, force=force
-        )
-        with progress_bar("preparing", "files") as progress:
-            report = prepare_images(name, source, data_dir, options, progress)
+        report = _prepare(name, source, size, data_dir, **settings)
     if as_json:
         print_json(asdict(report) | {"path": str(report.path)})
     else:
         _print_report(report)
+
+
+def _prepare(
+    name: str,
+    source: str,
+    size: tuple[int, int] | None,
+    data_dir: str | None,
+    crop: tuple[int, int, int | None, int | None] | None,
+    channels: str | None,
+    **settings: Any,
+) -> "PrepareReport":
+    """Prepare images from files."""
+    from scratchgan.datasets.images import Crop
+    from scratchgan.datasets.prepare import PrepareOptions
+    from scratchgan.datasets.prepare import prepare as prepare_images
+
+    height, width = size or (None, None)
+    options = PrepareOptions(
+        height,
+        width,
+        channels=int(channels) if channels else None,
+        crop=Crop(*crop) if crop else None,
+        **settings,
+    )
+    with progress_bar("preparing", "files") as progress:
+        return prepare_images(name, source, data_dir, options, progress)
 
 
 def _draw(
@@ -139,7 +151,7 @@ def _draw(
         )
 
 
-def _refuse_options(ctx: click.Context, names: tuple[str, ...], reason: str) -> None:
+def _refuse_options(ctx: click.Context, names: Iterable[str], reason: str) -> None:
     """Raise UsageError for options that were given and would have no effect."""
     for name in names:
         if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
@@ -148,9 +160,17 @@ def _refuse_options(ctx: click.Context, names: tuple[str, ...], reason: str) -> 
 
 def _print_report(report: "PrepareReport") -> None:
     facts = {"labels": report.class_names is not None, **asdict(report)}
+    if report.continued:
+        print_line(f"{report.continued:,} files were done before an interruption")
     print_line(f"{report.path}: {shape(facts)}, in {report.seconds:.1f} s")
+    if report.kind not in (None, "images"):
+        print_line(f"read as {report.kind}")
     if report.class_names:
-        print_line(f"labels by folder: {words(report.class_names)}")
+        print_line(f"classes: {words(report.class_names)}")
+    if report.attribute_names:
+        print_line(f"attributes: {words(report.attribute_names)}")
+    if report.splits:
+        print_line(f"splits: {words(report.splits)}")
     if report.modes:
         print_line(f"source files: {words(report.modes)}")
     if report.channels == 3 and report.modes and set(report.modes) <= _GREY_MODES:

@@ -1,0 +1,144 @@
+"""Where images come from: every published layout, recognised by its files.
+
+A source knows its images in a fixed order and reads one only when it is asked to, so
+that any number passes through little memory. Nothing is ever unpacked to disk.
+
+A new layout is a subclass of `Source`, listed in `KINDS`.
+"""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+from scratchgan.datasets.sources.celeba import CelebA
+from scratchgan.datasets.sources.cifar10 import Cifar10, Cifar10Png
+from scratchgan.datasets.sources.files import Files, Folder, first_bytes, open_files
+from scratchgan.datasets.sources.image_files import ImageFiles
+from scratchgan.datasets.sources.imagenet import ImageNet
+from scratchgan.datasets.sources.lsun import Lsun
+from scratchgan.datasets.sources.metadata import MetadataFolder
+from scratchgan.datasets.sources.mnist import Mnist
+from scratchgan.datasets.sources.npz import Npz
+from scratchgan.datasets.sources.source import Source
+from scratchgan.datasets.sources.svhn import Svhn
+from scratchgan.errors import DatasetError
+
+KINDS: tuple[type[Source], ...] = (
+    CelebA,
+    Lsun,
+    Cifar10,
+    Cifar10Png,
+    Svhn,
+    Mnist,
+    Npz,
+    MetadataFolder,
+    ImageNet,
+    ImageFiles,  # last: it takes anything with an image in it
+)
+"""All layouts, in the order in which they are tried."""
+
+
+_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".npz")
+
+
+def open_source(path: str | Path, kind: str | None = None) -> Source:
+    """Open the images that a user names as SOURCE.
+
+    Parameters
+    ----------
+    path : str or Path
+        A folder, an archive or a file.
+    kind : str, optional
+        `Source.kind` of the layout; by default the first that recognises the files.
+
+    Returns
+    -------
+    Source
+        With at least one image; also a context manager that closes it.
+
+    Raises
+    ------
+    DatasetError
+        There is nothing at that path, nothing this program reads, or no image; the
+        message says what was found and what to do.
+    """
+    path = Path(path).expanduser()
+    try:
+        if not path.exists():
+            raise DatasetError(_missing(path))
+        files = open_files(path)
+        try:
+            source = _of_kind(files, kind)
+            if not len(source):
+                raise DatasetError(f"{path} holds no images; it is empty")
+            return source
+        except BaseException:
+            files.close()
+            raise
+    except OSError as error:
+        raise DatasetError(
+            f"{error.filename or path} cannot be read: {error.strerror or error}"
+        ) from error
+
+
+def _of_kind(files: Files, kind: str | None) -> Source:
+    candidates = [known for known in KINDS if kind in (None, known.kind)]
+    if not candidates:
+        kinds = sorted({known.kind for known in KINDS})
+        raise DatasetError(f"--kind {kind}: choose from {', '.join(kinds)}")
+    for candidate in candidates:
+        if candidate.recognises(files):
+            return candidate(files)
+    archives = [file for file in files.files if file.ending in _ARCHIVES]
+    if isinstance(files, Folder) and len(archives) == 1 and files.path.is_dir():
+        return _of_kind(files.inside(archives[0]), kind)
+    raise DatasetError(_nothing_fits(files, candidates))
+
+
+def _nothing_fits(files: Files, candidates: Iterable[type[Source]]) -> str:
+    """Say what was found and what each kind needs."""
+    path = files.path
+    if path.is_file() and (hint := _hint(path)):
+        return f"{path} is not a source of images: {hint}"
+    if not files.files:
+        return f"no images in {path}: it is empty; name the folder or archive with them"
+    endings = Counter(file.ending or "without ending" for file in files.files)
+    found = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
+    needs = "; ".join(f"{known.kind}: {known.needs}" for known in candidates)
+    return f"no images in {path}: found {found}.{_advice(endings)} {needs}"
+
+
+def _advice(endings: Counter[str]) -> str:
+    """Return a sentence for what people often have."""
+    if endings.keys() & {".heic", ".heif", ".avif"}:
+        return " Convert them to JPEG or PNG first."
+    if endings.keys() & {".zip", ".tar", ".gz", ".tgz"}:
+        return " Give the archive itself as SOURCE."
+    if endings.keys() & {".parquet", ".arrow"}:
+        return " Export the table's images to files first."
+    return ""
+
+
+def _hint(path: Path) -> str:
+    """Say what a file is that nothing recognises."""
+    start = first_bytes(path)
+    if not start:
+        return "it is empty"
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return "it is a web page, so the download went wrong; download it again"
+    if start.startswith(b"\x89HDF"):
+        return "it is an HDF5 file; use it as it is, with --dataset"
+    if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+        return "it is damaged, or no archive of images; download it again"
+    if path.suffix.lower() in (".7z", ".rar", ".zst"):
+        return "unpack it, and give the folder"
+    return ""
+
+
+def _missing(path: Path) -> str:
+    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = difflib.get_close_matches(path.name, siblings, n=1)
+    if near:
+        return f"{path} does not exist; did you mean {path.with_name(near[0])}?"
+    return f"{path} does not exist; give a folder, a zip or tar, or another file"
