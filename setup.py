@@ -27,7 +27,8 @@ setup(
     extras_require={
         "gpu": ["cupy-cuda12x[ctk]>=14"],
         "gpu13": ["cupy-cuda13x[ctk]>=14"],
-        "test": ["pytest>=8", "hypothesis>=6"],
+        "download": ["requests>=2.31"],
+        "test": ["pytest>=8", "hypothesis>=6", "requests>=2.31"],
         "lint": ["ruff==0.17.6"],
         "oracle": ["torch>=2"],
     },

@@ -11,8 +11,10 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from scratchgan.datasets.published import PUBLISHED
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.training.presets import PRESETS
 
@@ -125,7 +127,37 @@ def import_table() -> tuple[list[str], list[list[str]]]:
     return ["part", "imports of scratchgan"], rows
 
 
-TABLES = {"presets": preset_table, "modules": module_table, "imports": import_table}
+def published_table() -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the published datasets."""
+    rows = [
+        [
+            f"[`{published.name}`]({published.page})",
+            published.title,
+            f"{published.images:,}",
+            f"{published.size / 1e9:.2f} GB",
+            "yes" if published.downloadable else "by hand",
+            published.terms,
+        ]
+        for published in PUBLISHED.values()
+    ]
+    return ["set", "what it is", "images", "size", "download", "terms"], rows
+
+
+def files_table(name: str) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the files of one published dataset."""
+    files = PUBLISHED[name].files
+    rows = [[f"`{file.name}`", f"{file.size:,}", f"`{file.sha256}`"] for file in files]
+    return ["file", "bytes", "SHA-256"], rows
+
+
+TABLES = {
+    "presets": preset_table,
+    "modules": module_table,
+    "imports": import_table,
+    "published": published_table,
+}
+for _name in PUBLISHED:
+    TABLES["files_" + _name.replace("-", "_")] = partial(files_table, _name)
 
 
 def _modules() -> Iterator[tuple[Path, ast.Module]]:

@@ -16,6 +16,10 @@ class DatasetError(ScratchGANError):
     """A dataset that is missing, damaged, or does not fit what was asked."""
 
 
+class DownloadError(ScratchGANError):
+    """A file that cannot be fetched: no server has it, or it is not the right one."""
+
+
 class CheckpointError(ScratchGANError):
     """A run or checkpoint that is missing, damaged, or of another version."""
 

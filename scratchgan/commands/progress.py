@@ -1,5 +1,6 @@
 """Progress of long work, on stderr."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -7,10 +8,13 @@ from scratchgan.commands.interrupts import raise_if_interrupted
 
 
 @contextmanager
-def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(
+    what: str, unit: str, *, scaled: bool = False
+) -> Iterator[Callable[[int, int], None]]:
     """Give a progress(done, total) that draws a bar on stderr, if that is a terminal.
 
     The bar is made at the first call, so that an error before it stands alone.
+    ``scaled`` writes thousands and millions of the unit as k and M.
     """
     from tqdm import tqdm
 
@@ -20,7 +24,14 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
         nonlocal bar
         raise_if_interrupted()
         if bar is None:
-            bar = tqdm(total=total, desc=what, unit=f" {unit}", disable=None)
+            bar = tqdm(
+                total=total,
+                initial=done,  # not counted as speed: an earlier run did it
+                desc=what,
+                unit=unit if scaled else f" {unit}",
+                unit_scale=scaled,
+                disable=None,
+            )
         bar.update(done - bar.n)
 
     try:
@@ -28,3 +39,10 @@ def progress_bar(what: str, unit: str) -> Iterator[Callable[[int, int], None]]:
     finally:
         if bar is not None:
             bar.close()
+
+
+def note(line: str) -> None:
+    """Print a line on stderr, above a bar if there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=sys.stderr)

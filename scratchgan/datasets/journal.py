@@ -2,8 +2,8 @@
 
 Beside the dataset that is being written, ``.NAME.h5.journal`` has one line of JSON
 that says what is prepared and how, and then one for each checkpoint: what became of the
-files since the last one. Only the outcome is kept, as a number of pictures or a reason;
-names and labels come from the source again.
+files since the last one, and the name of the last of them. Only the outcome is kept,
+the modes of a file's pictures or a reason; names and labels come from the source again.
 """
 
 import contextlib
@@ -41,6 +41,8 @@ class Journal:
         Where the dataset is until it is whole.
     earlier : list
         `Outcomes` of an interrupted preparation of the same task; empty for a new one.
+    earlier_name : str
+        The file that the last of them belongs to.
 
     Raises
     ------
@@ -54,7 +56,9 @@ class Journal:
         self._target = path
         self._header = json.dumps(task) + "\n"
         self.earlier: Outcomes = []
+        self.earlier_name = ""
         self._new: Outcomes = []
+        self._last_name = ""
         self._is_current = False  # the file holds this task's lines, and whole ones
 
     def __enter__(self) -> "Journal":
@@ -92,9 +96,10 @@ class Journal:
         """Return whether the work so far is worth keeping after this error, if any."""
         return isinstance(error, KeyboardInterrupt) and self._is_current
 
-    def note(self, outcomes: Iterable[list[str] | str]) -> None:
-        """Remember outcomes until the next `commit`."""
+    def note(self, outcomes: Iterable[list[str] | str], last_name: str) -> None:
+        """Remember outcomes, the last of them of this file, until the next `commit`."""
         self._new.extend(outcomes)
+        self._last_name = last_name
 
     def commit(self) -> None:
         """Write down the outcomes noted; their pictures must be on the disk already.
@@ -109,7 +114,8 @@ class Journal:
                 self._file.truncate(0)
                 self._file.write(self._header)
                 self._new = self.earlier + self._new
-            self._file.write(json.dumps(self._new) + "\n")
+            line = {"outcomes": self._new, "last": self._last_name}
+            self._file.write(json.dumps(line) + "\n")
             self._file.flush()
             os.fsync(self._file.fileno())
         except OSError as error:
@@ -138,7 +144,9 @@ class Journal:
             return
         for line in lines[1:]:
             try:
-                self.earlier.extend(json.loads(line))
+                noted = json.loads(line)
+                self.earlier.extend(noted["outcomes"])
+                self.earlier_name = noted["last"]
             except ValueError:  # torn by a power failure: what came before is whole
                 return
         self._is_current = True

@@ -10,8 +10,9 @@ import json
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -249,14 +250,14 @@ class _Preparation:
 
     def run(self, progress: Progress | None) -> dict[str, Any]:
         """Do the work and return the values of the report."""
-        files = iter(self._source)
         total = len(self._source)
         with contextlib.ExitStack() as self._stack:
             # Pillow warns of oddities in files that it reads all the same.
             self._stack.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", module="PIL")
-            done = continued = self._continue(files)
-            groups = self._stack.enter_context(contextlib.closing(self._decoded(files)))
+            done = continued = len(self._continue())
+            decoded = self._decoded(islice(self._source, done, None))
+            groups = self._stack.enter_context(contextlib.closing(decoded))
             last_checkpoint = time.monotonic()
             for outcomes in groups:
                 self._take(outcomes)
@@ -275,7 +276,7 @@ class _Preparation:
             self._describe_images()
         return self._report() | {"continued": continued}
 
-    def _decoded(self, files: Iterator[SourceImage]) -> Iterator[list[Outcome]]:
+    def _decoded(self, files: Iterable[SourceImage]) -> Iterator[list[Outcome]]:
         options = self._options
         decode = WholeImage(self._channels, options.size, options.fit, options.crop)
         workers = options.workers or usable_cores()
@@ -285,11 +286,15 @@ class _Preparation:
         size = self._options.size or next(iter(self._sizes), None)
         return None if size is None else size[0] * size[1] * self._channels
 
-    def _continue(self, files: Iterator[SourceImage]) -> int:
-        """Take over what an interrupted preparation has done; return how many files."""
+    def _continue(self) -> list[SourceImage]:
+        """Take over what an interrupted preparation has done; return its files."""
         earlier = self._journal.earlier
-        if not earlier:
-            return 0
+        # Without what reads them: some sources' files have their pixels in memory.
+        done = islice(self._source, len(earlier))
+        files = [replace(file, read=None) for file in done]
+        if not files or files[-1].name != self._journal.earlier_name:
+            self._journal.start_anew()
+            return []
         try:
             # Through Python's file: HDF5 refuses one that was never closed.
             with (
@@ -300,10 +305,9 @@ class _Preparation:
             self._open_writer(height, width, continued=True)
         except (OSError, RuntimeError, KeyError, OutputError):
             self._journal.start_anew()
-            return 0
+            return []
         kept = []
-        for outcome in earlier:
-            file = next(files)
+        for file, outcome in zip(files, earlier, strict=True):
             if isinstance(outcome, str):
                 self._skip(file, outcome)
             else:
@@ -311,7 +315,7 @@ class _Preparation:
                 kept += [file] * len(outcome)
         self._sizes[height, width] = len(kept)
         self._writer.keep(len(kept), **self._columns(kept))
-        return len(earlier)
+        return files
 
     def _take(self, outcomes: list[Outcome]) -> None:
         """Count sizes and modes, note what was skipped, write what was decoded."""
@@ -328,10 +332,11 @@ class _Preparation:
                 self._open_writer(*pictures[0].pixels.shape[:2])
             pixels = np.stack([picture.pixels for picture in pictures])
             self._writer.append(pixels, **self._columns(files))
-        self._journal.note(
+        noted = [
             outcome.reason or [picture.mode for picture in outcome.pictures]
             for outcome in outcomes
-        )
+        ]
+        self._journal.note(noted, outcomes[-1].file.name)
 
     def _skip(self, file: SourceImage, reason: str) -> None:
         if self._options.strict:

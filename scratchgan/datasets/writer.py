@@ -155,7 +155,15 @@ class DatasetWriter:
         """SHA-256 of the pixels written so far, see `pixels_sha256`."""
         return self._digest.hexdigest()
 
-    def append(self, images: np.ndarray, **columns: Sequence | np.ndarray) -> None:
+    def append(
+        self,
+        images: np.ndarray,
+        *,
+        source_files: Sequence[str] | None = None,
+        labels: Sequence[int] | np.ndarray | None = None,
+        attributes: np.ndarray | None = None,
+        boxes: np.ndarray | None = None,
+    ) -> None:
         """Add a batch of images, with the same columns in every batch.
 
         Parameters
@@ -170,8 +178,6 @@ class DatasetWriter:
             One column for each of `attribute_names`.
         boxes : array of shape (n, B, 4), int32, optional
             Rectangles: left, top, right, bottom in pixels; an unused one is zeros.
-        split : array of shape (n,), uint8, optional
-            Values of `SPLITS`.
 
         Raises
         ------
@@ -185,6 +191,12 @@ class DatasetWriter:
                 f"DatasetWriter.append: images are {images.dtype} {images.shape}, "
                 f"expected uint8 (n, {', '.join(map(str, self.image_shape))})"
             )
+        columns = {
+            "source_files": source_files,
+            "labels": labels,
+            "attributes": attributes,
+            "boxes": boxes,
+        }
         self._add_columns(len(images), columns)
         end = self.count + len(images)
         with self._output.writing():
@@ -271,7 +283,7 @@ class DatasetWriter:
         self._images.resize(room, axis=0)
         self._file.flush()
 
-    def _add_columns(self, count: int, columns: dict[str, Sequence]) -> None:
+    def _add_columns(self, count: int, columns: dict[str, Sequence | None]) -> None:
         """Keep the columns of a batch, after checking that they fit."""
         batch = {
             name: _as_column(name, rows)
@@ -345,7 +357,6 @@ _COLUMN_TYPES = {
     "labels": np.int64,
     "attributes": np.float32,
     "boxes": np.int32,
-    "split": np.uint8,
 }
 
 

@@ -44,17 +44,40 @@ def words(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def print_line(line: str) -> None:
-    """Print one line, whatever characters a file's name brings into it.
+def visible(text: str) -> str:
+    """Return text for the terminal, whatever a file's name brings into it.
 
     Control characters could steer the terminal, and a terminal of another encoding
-    could not show every letter: both are printed as escapes.
+    could not show every letter: both become escapes.
     """
-    visible = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in line
+    plain = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
     )
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo(visible.encode(encoding, "backslashreplace").decode(encoding))
+    return plain.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def print_line(line: str) -> None:
+    """Print one line, with what cannot be shown as escapes, see `visible`."""
+    click.echo(visible(line))
+
+
+def print_table(rows: list[list[str]], align: str) -> None:
+    """Print rows of cells in columns.
+
+    Parameters
+    ----------
+    rows : list of list of str
+        A cell for each column.
+    align : str
+        A character for each column: ``<`` for texts, ``>`` for numbers.
+    """
+    rows = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, align, widths, strict=True)
+        line = "  ".join(f"{cell:{side}{width}}" for cell, side, width in cells)
+        click.echo(line.rstrip())
 
 
 def print_json(facts: dict[str, Any]) -> None:

@@ -31,7 +31,6 @@ class Lsun(Source):
 
     kind = "lsun"
     needs = "a folder such as bedroom_train_lmdb with data.mdb"
-    licence = "research use, as LSUN's page says"
 
     def __init__(self, files: Files) -> None:
         super().__init__(files)
