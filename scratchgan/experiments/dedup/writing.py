@@ -7,8 +7,7 @@ import numpy as np
 
 from scratchgan.datasets.schema import COLUMNS, Dataset
 from scratchgan.datasets.writer import DatasetWriter
-from scratchgan.experiments.dedup.thumbnails import blocks
-from scratchgan.experiments.dedup.training import Progress
+from scratchgan.experiments.dedup.thumbnails import Progress, blocks
 
 # Root attributes that the writer makes, for this file and not for its parent.
 _OWN = (
