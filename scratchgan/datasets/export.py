@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from scratchgan.datasets.prepare import in_order
+from scratchgan.datasets.decoding import in_order
 from scratchgan.datasets.schema import SPLITS, Dataset, images_per_chunk
 from scratchgan.errors import DatasetError, OutputError
 from scratchgan.files import TEMPORARY_SUFFIX, complete_contents

@@ -214,6 +214,8 @@ class Dataset:
             "resize_filter": self._text("resize_filter"),
             "background": self._text("background"),
             "source_modes": json.loads(self._text("source_modes") or "null"),
+            "faces": self._text("faces"),
+            "faces_per_file": json.loads(self._text("faces_per_file") or "null"),
             "skipped": len(self._strings("skipped_files") or []),
             "images_per_chunk": self._chunk_rows(),
             "created_by": self._text("created_by"),

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from scratchgan.datasets.images import UnreadableImage
-from scratchgan.datasets.sources import files as files_module
+from scratchgan.datasets.sources import files as files_module, folders
 from scratchgan.datasets.sources import open_source
 from scratchgan.datasets.sources.files import plain_name
 from scratchgan.datasets.sources.image_files import class_folders
@@ -331,7 +331,7 @@ class TestRefusedSources:
         def refuse(path):
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(files_module.os, "scandir", refuse)
+        monkeypatch.setattr(folders.os, "scandir", refuse)
         assert "cannot be read: Permission denied" in refusal(tmp_path)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scratchgan.commands.data.printing import (
+    faces_in_files,
     print_json,
     print_line,
     print_skipped,
@@ -94,6 +95,8 @@ def info(
         facts |= {"attributes": attributes, "pixels": pixels}
         print_json(facts | {"sheet": None if sheet is None else str(sheet)})
         return
+    if facts["faces_per_file"]:
+        facts["faces_per_file"] = faces_in_files(facts["faces_per_file"])
     for key, value in facts.items():
         if value not in (None, ""):
             print_line(f"{key:<17} {words(value)}")

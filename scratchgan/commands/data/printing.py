@@ -10,10 +10,10 @@ SKIPPED_SHOWN = 20
 
 
 def print_skipped(skipped: list[tuple[str, str]]) -> None:
-    """Print the files that could not be read, as far as they fit a screen."""
+    """Print the files that gave no image, as far as they fit a screen."""
     if not skipped:
         return
-    print_line(f"skipped {len(skipped):,} files that could not be read:")
+    print_line(f"skipped {len(skipped):,} files that gave no image:")
     for name, reason in skipped[:SKIPPED_SHOWN]:
         print_line(f"  {name}: {reason}")
     if len(skipped) > SKIPPED_SHOWN:
@@ -30,6 +30,12 @@ def shape(facts: dict[str, Any]) -> str:
     if facts["labels"]:
         parts.append("labelled")
     return ", ".join(parts)
+
+
+def faces_in_files(faces_per_file: dict[Any, int]) -> str:
+    """Return "0 in 5, 1 in 153, 2 in 7 files"."""
+    parts = [f"{number} in {count:,}" for number, count in faces_per_file.items()]
+    return ", ".join(parts) + " files"
 
 
 def words(value: Any) -> str:
