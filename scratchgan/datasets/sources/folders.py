@@ -75,7 +75,7 @@ def open_files(path: Path) -> Files:
 
 
 def hint_of(path: Path) -> str:
-    """Say what a file is that is no archive, and what to do; "" where nothing is known."""
+    """Say what a file is that is no archive, and what to do; "" if nothing is known."""
     start = first_bytes(path)
     if not start:
         return "it is empty"
