@@ -23,6 +23,8 @@ from scratchgan.errors import DatasetError
 # A tar's header may say that a name of any length follows; tarfile reads it whole.
 _MOST_HEADER_BYTES = 1024 * 1024
 
+_CHUNK = 1024 * 1024
+
 _LINK = "a link inside an archive"
 
 
@@ -73,6 +75,8 @@ class Tar(Files):
         self.files, self.refused = [], []
         try:
             self._list(0, None, "")
+            while compressed and self._file.read(_CHUNK):
+                pass  # its checksum is compared at its very end
         except DAMAGE as error:
             self.close()
             raise _not_whole(path, "tar", error) from error
