@@ -44,7 +44,7 @@ class AutoencoderSettings:
     steps: int = 2000
     batch_size: int = 128
     lr: float = 1e-3
-    noise: float = 0.5
+    noise: float = 2.0
     dropout: float = 0.5
     images: int = 50_000
     seed: int = 0
