@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchgan.datasets.catalogue import BUILT_IN, dataset_path
+from scratchgan.datasets.catalogue import BUILT_IN, check_replaceable, dataset_path
 from scratchgan.datasets.decoding import in_order
 from scratchgan.datasets.drawn_image import DrawingModule
-from scratchgan.datasets.prepare import PrepareReport, Progress, check_replaceable
+from scratchgan.datasets.prepare_options import PrepareReport, Progress
 from scratchgan.datasets.schema import SPLITS
 from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError
