@@ -35,7 +35,9 @@ _SHIFT = 0.1
 # agreement in: four for each doubling of the picture's area by the face's.
 _VOTES_BY_DOUBLING = 4.0
 
-# Two faces that share more of the smaller one's area are one.
+# A second face has its middle outside of the first one's head, this many sizes of the
+# face from its middle, and shares no more than this of the smaller one's area.
+_HEAD = 0.75
 _SHARED = 0.3
 
 NO_FACE = "no face"
@@ -219,17 +221,19 @@ def _why_none(seen: list[Face], minimum: int) -> str:
 
 
 def _apart(faces: list[Face]) -> list[Face]:
-    """Leave out what overlaps a face with more votes."""
+    """Leave out what is part of the head of a face with more votes."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: (-face.votes, face.left, face.top)):
-        if all(_shared(face, other) <= _SHARED for other in kept):
+        if not any(_is_part(face, other) for other in kept):
             kept.append(face)
     return kept
 
 
-def _shared(one: Face, other: Face) -> float:
-    """Return how much of the smaller square is common to both."""
-    common = 1
-    for a, b in ((one.left, other.left), (one.top, other.top)):
-        common *= max(0, min(a + one.size, b + other.size) - max(a, b))
-    return common / min(one.size, other.size) ** 2
+def _is_part(face: Face, other: Face) -> bool:
+    """Return whether a face is one with the other, or a part of that one's head."""
+    common, distance = 1.0, 0.0
+    for a, b in ((face.left, other.left), (face.top, other.top)):
+        common *= max(0, min(a + face.size, b + other.size) - max(a, b))
+        distance = max(distance, abs(a + face.size / 2 - b - other.size / 2))
+    shared = common / min(face.size, other.size) ** 2
+    return shared > _SHARED or distance < _HEAD * other.size

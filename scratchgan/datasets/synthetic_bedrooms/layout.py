@@ -29,7 +29,7 @@ _TEST_SIZE = 64
 # Pixels of it in which a thing has to be seen.
 _MUST_SEE = {
     "bed": 300,
-    "window": 80,
+    "window": 45,
     "door": 110,
     "picture": 26,
     "wardrobe": 170,
@@ -41,6 +41,8 @@ _MUST_SEE = {
 # How far beyond the picture's sides the middle of a thing may be, in picture widths.
 _BEYOND_EDGE = {"wardrobe": 0.1, "door": 0.1, "window": 0.02, "rug": 0.1}
 _BED_HEIGHT = 0.62
+CURTAIN_COVERS = 0.26
+"""The most that a curtain covers of its window's width."""
 # Flat things on walls and floor, which everything else stands before.
 FLAT = ("rug", "door", "picture", "window")
 
@@ -140,7 +142,7 @@ class _Attempt:
                     break
             else:
                 break
-        seen = _seen_pixels(self.camera, self._things)
+        seen = _seen_pixels(self.room, self.camera, self._things)
         return [
             thing
             for thing, pixels in zip(self._things, seen, strict=True)
@@ -318,19 +320,29 @@ class _Attempt:
         return next((thing for thing in self._things if thing.kind == kind), None)
 
 
-def _seen_pixels(camera: Camera, things: list[Placed]) -> list[int]:
-    """Return in how many pixels of a small picture each thing is seen, as its box."""
-    boxes = [_without_headboard(thing) for thing in things]
-    flat = [k for k, thing in enumerate(things) if thing.kind in FLAT]
-    solid = [k for k, thing in enumerate(things) if thing.kind not in FLAT]
-    order = back_to_front([boxes[k] for k in solid], camera.eye)
+def _seen_pixels(room: Room, camera: Camera, things: list[Placed]) -> list[int]:
+    """Return in how many pixels of a small picture each thing is seen, as its boxes.
+
+    Of windows only what no curtain covers counts.
+    """
+    owners, boxes = [], []
+    # What is flat on a wall comes first, and everything else stands before it.
+    for flat in (True, False):
+        for number, thing in enumerate(things):
+            if (thing.kind in FLAT) == flat:
+                for box in _outline(room, thing):
+                    owners.append(number)
+                    boxes.append(box)
+        if flat:
+            behind = len(boxes)
+    before = back_to_front(boxes[behind:], camera.eye)
     numbers, shapes = [], []
-    for k in flat + [solid[position] for position in order]:
+    for k in [*range(behind), *(behind + k for k in before)]:
         for corners, _ in boxes[k].seen_faces(camera.eye):
-            numbers.append(k + 1)
+            numbers.append(owners[k] + 1)
             shapes.append(corners)
     if not shapes:
-        return []
+        return [0] * len(things)
     image = Image.new("L", (_TEST_SIZE, _TEST_SIZE))
     pen = ImageDraw.Draw(image)
     for number, polygon in zip(numbers, camera.polygons(shapes), strict=True):
@@ -341,9 +353,19 @@ def _seen_pixels(camera: Camera, things: list[Placed]) -> list[int]:
     return counts[1:].tolist()
 
 
-def _without_headboard(thing: Placed) -> Box:
-    """Return the box of a thing, of a bed only as high as its mattress."""
-    if thing.kind != "bed":
-        return thing.box
-    (left, _, front), (right, _, back) = thing.box
-    return Box((left, 0.0, front), (right, _BED_HEIGHT, back))
+def _outline(room: Room, thing: Placed) -> list[Box]:
+    """Return boxes that say what of a thing can be seen, and what it hides."""
+    if thing.kind == "bed":
+        mattress = Box.at(room, thing.wall, thing.along, (0.0, _BED_HEIGHT), thing.out)
+        return [
+            mattress,
+            Box.at(
+                room, thing.wall, thing.along, (_BED_HEIGHT, thing.up[1]), (0, 0.06)
+            ),
+        ]
+    if thing.kind == "window":
+        left, right = thing.along
+        aside = CURTAIN_COVERS * (right - left)
+        bare = (left + aside, right - aside)
+        return [Box.at(room, thing.wall, bare, thing.up, (0.0, 0.01))]
+    return [thing.box]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from scratchgan.datasets.colours import mix
-from scratchgan.datasets.synthetic_bedrooms.layout import Placed
+from scratchgan.datasets.synthetic_bedrooms.layout import CURTAIN_COVERS, Placed
 from scratchgan.datasets.synthetic_bedrooms.outside import Outside
 from scratchgan.datasets.synthetic_bedrooms.scene import Scene
 from scratchgan.datasets.synthetic_bedrooms.surfaces import Surface, wall_shape
@@ -101,7 +101,7 @@ def curtains(scene: Scene, placed: Placed) -> list[Surface]:
         folds = np.sin(along * (6.28 / pleat) + 0.4 * np.sin(3 * up))
         return style.curtain.paint(along, up) * (1 - deep + deep * folds)
 
-    cover = (right - left) * rng.uniform(0.1, 0.26, 2)
+    cover = (right - left) * rng.uniform(0.1, CURTAIN_COVERS, 2)
     panels = [
         ((left - over, left + float(cover[0])), (hem, rod)),
         ((right - float(cover[1]), right + over), (hem, rod)),
