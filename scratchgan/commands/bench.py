@@ -16,6 +16,8 @@ from scratchgan.training.presets import DEFAULT_PRESET, PRESETS
 if TYPE_CHECKING:
     from scratchgan.training.config import TrainConfig
 
+RANDOM_JPEGS = 4000
+"""Photographs to prepare: some seconds of work."""
 RANDOM_IMAGES = 50_000
 RANDOM_SIZE = 64, 64
 """So many of this size are more than the loader keeps in memory."""
@@ -48,6 +50,7 @@ DATA_OPTIONS = (
     click.option("--batch-size", type=click.IntRange(min=2), default=128, show_default=True, help="Images in a batch."),
     click.option("--images", type=click.IntRange(min=2), help=f"Random images to write, without DATASET.  [default: {RANDOM_IMAGES}]"),
     click.option("--size", type=SizeType(), metavar="S|HxW", help=f"Size of the images.  [default: DATASET's own, or {RANDOM_SIZE[0]}]"),
+    click.option("--prepare", "preparation", is_flag=True, help="Time the preparation of JPEG files instead, against decoding and resizing them alone."),
     click.option("--step-seconds", type=float, default=0.1, show_default=True, help="Time of a simulated training step."),
     json_option,
 )
@@ -162,6 +165,7 @@ def data(
     batch_size: int,
     images: int | None,
     size: tuple[int, int] | None,
+    preparation: bool,
     step_seconds: float,
     as_json: bool,
 ) -> None:
@@ -177,6 +181,9 @@ def data(
     from scratchgan.datasets.catalogue import find_dataset
     from scratchgan.errors import ConfigError
 
+    if preparation:
+        _preparation(dataset, images, size, as_json)
+        return
     if dataset is None:
         height, width = size or RANDOM_SIZE
         with random_dataset(images or RANDOM_IMAGES, height, width) as path:
@@ -188,6 +195,36 @@ def data(
         times = measure_data(path, batch_size, size, step_seconds)
     record = {"dataset": dataset, **dataclasses.asdict(times)}
     click.echo(json.dumps(record) if as_json else _data_in_words(record))
+
+
+def _preparation(
+    dataset: str | None, images: int | None, size: tuple[int, int] | None, as_json: bool
+) -> None:
+    """Time the preparation of random photographs."""
+    import dataclasses
+    import json
+
+    from scratchgan.bench.preparation import measure_preparation
+    from scratchgan.errors import ConfigError
+
+    if dataset is not None:
+        raise ConfigError("--prepare makes its own photographs: leave DATASET away")
+    height, width = size or RANDOM_SIZE
+    if height != width:
+        raise ConfigError(f"--size {height}x{width}: --prepare makes square images")
+    record = dataclasses.asdict(measure_preparation(images or RANDOM_JPEGS, height))
+    click.echo(json.dumps(record) if as_json else _preparation_in_words(record))
+
+
+def _preparation_in_words(record: dict) -> str:
+    return (
+        f"{record['images']:,} JPEG files of {record['file_bytes'] / 1e3:.1f} kB, to "
+        f"{record['size']}x{record['size']}, on {record['cores']} cores\n"
+        f"decoded and resized alone: {record['bare_images_per_second']:,.0f} a second\n"
+        f"prepared: {record['images_per_second']:,.0f} a second, "
+        f"{record['ratio']:.2f} of that\n"
+        f"peak memory: {_megabytes(record['peak_memory_bytes'])}"
+    )
 
 
 def _config(

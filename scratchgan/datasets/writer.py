@@ -163,7 +163,6 @@ class DatasetWriter:
         labels: Sequence[int] | np.ndarray | None = None,
         attributes: np.ndarray | None = None,
         boxes: np.ndarray | None = None,
-        split: np.ndarray | None = None,
     ) -> None:
         """Add a batch of images, with the same columns in every batch.
 
@@ -179,8 +178,6 @@ class DatasetWriter:
             One column for each of `attribute_names`.
         boxes : array of shape (n, B, 4), int32, optional
             Rectangles: left, top, right, bottom in pixels; an unused one is zeros.
-        split : array of shape (n,), uint8, optional
-            Values of `SPLITS`.
 
         Raises
         ------
@@ -199,7 +196,6 @@ class DatasetWriter:
             "labels": labels,
             "attributes": attributes,
             "boxes": boxes,
-            "split": split,
         }
         self._add_columns(len(images), columns)
         end = self.count + len(images)
@@ -361,7 +357,6 @@ _COLUMN_TYPES = {
     "labels": np.int64,
     "attributes": np.float32,
     "boxes": np.int32,
-    "split": np.uint8,
 }
 
 

@@ -7,7 +7,9 @@ from click.testing import CliRunner
 from tiny import write_dataset
 
 from scratchgan.bench import data as bench_data
+from scratchgan.bench.preparation import PHOTOGRAPH, random_photographs
 from scratchgan.commands import main
+from scratchgan.datasets.images import decode_image
 from scratchgan.datasets.schema import open_dataset
 from scratchgan.datasets.verify import find_problems
 
@@ -125,3 +127,34 @@ def test_the_default_file_is_more_than_is_kept_in_memory():
 
     height, width = RANDOM_SIZE
     assert RANDOM_IMAGES * height * width * 3 > 2 * WINDOW_BYTES
+
+
+class TestPrepare:
+    def test_json(self):
+        result = run("--prepare", "--images", 60, "--size", 16, "--json")
+        assert result.exit_code == 0, result.output
+        record = json.loads(result.stdout)
+        assert record["images"] == 60
+        assert record["images_per_second"] > 0
+        assert record["bare_images_per_second"] > 0
+        assert record["ratio"] > 0
+
+    def test_in_words(self):
+        result = run("--prepare", "--images", 2, "--size", 16)
+        assert "to 16x16" in result.stdout
+        assert "decoded and resized alone" in result.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [(("toy",), "leave DATASET away"), (("--size", "16x8"), "square")],
+    )
+    def test_what_does_not_fit(self, arguments, message):
+        result = run("--prepare", *arguments)
+        assert result.exit_code == 1
+        assert message in result.stderr
+
+    def test_photographs_are_jpeg_files_that_decode(self):
+        first, second = random_photographs(2)
+        assert first != second
+        assert decode_image(first, 3).pixels.shape == (*PHOTOGRAPH, 3)
+        assert decode_image(first, 3).pixels.std() > 20

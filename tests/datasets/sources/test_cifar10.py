@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchgan.datasets import prepare
+from scratchgan.datasets import splits as splits_module
 from scratchgan.datasets.sources import cifar10
 from scratchgan.datasets.sources.cifar10 import CLASSES
 from tests.datasets.sources.making import (
@@ -229,7 +229,7 @@ class TestLayouts:
         self, tmp_path, monkeypatch
     ):
         """As for the whole set, but 100 of 250 instead of 10,000 of 50,000."""
-        monkeypatch.setattr(prepare, "_FEWEST_TO_HOLD_OUT", 5 * TRAIN)
+        monkeypatch.setattr(splits_module, "FEWEST_TO_HOLD_OUT", 5 * TRAIN)
         monkeypatch.setattr(cifar10.Cifar10, "validation", 100)
         splits = []
         for i, files in enumerate((CIFAR.python(dump_python_2), CIFAR.binary())):
