@@ -70,6 +70,28 @@ def captioned_grid(
     return image_grid(tiles, columns)
 
 
+def save_animation(
+    images: Sequence[np.ndarray], path: Path, frame_milliseconds: int = 60
+) -> None:
+    """Write uint8 (H, W, C) images as an endless GIF or WebP, by the path's ending.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    frames = [_as_picture(pixels) for pixels in images]
+    with complete_file(path) as temporary:
+        frames[0].save(
+            temporary,
+            format=path.suffix.removeprefix("."),
+            save_all=True,
+            append_images=frames[1:],
+            duration=frame_milliseconds,
+            loop=0,
+        )
+
+
 def save_png(pixels: np.ndarray, path: Path) -> None:
     """Write uint8 (H, W, C) as PNG, whole or not at all.
 
@@ -78,6 +100,9 @@ def save_png(pixels: np.ndarray, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
     with complete_file(path) as temporary:
-        image.save(temporary, format="png")
+        _as_picture(pixels).save(temporary, format="png")
+
+
+def _as_picture(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])

@@ -1,0 +1,17 @@
+"""The ``inspect`` commands: what a trained run has learnt, as figures and numbers."""
+
+import click
+
+from scratchgan.commands.inspect.walk import walk
+
+
+@click.group()
+def inspect() -> None:
+    """Look inside a trained run: the experiments of the paper's section 6.
+
+    Each writes the paper's figure as PNG and the numbers behind it as JSON.
+    """
+
+
+for command in (walk,):
+    inspect.add_command(command)

@@ -1,0 +1,91 @@
+"""What all ``inspect`` commands have in common: a run comes in, a figure goes out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scratchgan.commands.options import device_option, json_option
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from scratchgan.experiments.networks import TrainedNetworks
+
+FEW_STEPS = 1000
+"""After fewer training steps, a figure says more about the start than about the run."""
+
+# fmt: off
+RUN_OPTIONS = (
+    click.argument("run"),
+    click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="The first seed; seed k always means the same z."),
+    click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out"), show_default=True, help="Folder for the figure and its numbers."),
+    click.option("--runs", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True, help="Folder in which names and numbers of runs are looked up."),
+    device_option,
+    json_option,
+)
+# fmt: on
+
+
+def open_run(run: str, runs: Path, device: str) -> TrainedNetworks:
+    """Load a run's networks, with a note on stderr where it was trained little."""
+    from scratchgan.backend import resolve_device
+    from scratchgan.experiments.networks import load_networks
+
+    networks = load_networks(run, runs, resolve_device(device))
+    if networks.step < FEW_STEPS:
+        click.echo(
+            f"note: {networks.checkpoint} has made {networks.step:,} steps only; more "
+            "training shows more",
+            err=True,
+        )
+    return networks
+
+
+def write_results(
+    networks: TrainedNetworks,
+    out: Path,
+    name: str,
+    figure: np.ndarray,
+    facts: dict[str, Any],
+    as_json: bool,
+    lines: list[str],
+) -> None:
+    """Write NAME.png and NAME.json, and say what was found.
+
+    Parameters
+    ----------
+    networks : TrainedNetworks
+    out : Path
+        The folder; made if it is missing.
+    name : str
+    figure : ndarray of shape (H, W, C), uint8
+    facts : dict
+        The numbers, as plain values for JSON.
+    as_json : bool
+        Print the numbers instead of ``lines``.
+    lines : list of str
+        What they mean, for people.
+    """
+    from scratchgan.files import complete_file, make_folder
+    from scratchgan.pictures import save_png
+
+    make_folder(out)
+    files = [out / f"{name}.png", out / f"{name}.json"]
+    record = {
+        "checkpoint": str(networks.checkpoint),
+        "step": networks.step,
+        "figure": str(files[0]),
+        **facts,
+    }
+    save_png(figure, files[0])
+    with complete_file(files[1]) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(record))
+    else:
+        for line in [*lines, *map(str, files)]:
+            click.echo(line)

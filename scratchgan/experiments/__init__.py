@@ -1,0 +1,1 @@
+"""What the paper does with data and with trained networks, beside training."""
