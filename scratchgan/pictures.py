@@ -89,6 +89,7 @@ def save_animation(
             append_images=frames[1:],
             duration=frame_milliseconds,
             loop=0,
+            lossless=True,  # WebP; GIF has its 256 colours
         )
 
 
