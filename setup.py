@@ -28,6 +28,7 @@ setup(
         "gpu": ["cupy-cuda12x[ctk]>=14"],
         "gpu13": ["cupy-cuda13x[ctk]>=14"],
         "download": ["requests>=2.31"],
+        "faces": ["scikit-image>=0.24"],
         "test": ["pytest>=8", "hypothesis>=6", "requests>=2.31"],
         "lint": ["ruff==0.17.6"],
         "oracle": ["torch>=2"],

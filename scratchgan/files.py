@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import os
+import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -101,6 +103,49 @@ def lock_file(file: IO[bytes]) -> None:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextlib.contextmanager
+def complete_contents(folder: Path) -> Iterator[Path]:
+    """Give a hidden folder in ``folder``; move what it holds up when all is written.
+
+    What is in ``folder`` under the same names is replaced, the rest stays. On any
+    error, an interrupt included, ``folder`` is as it was, or gone if it was made here.
+    The files are not forced to disk one by one, which would take hours for a million.
+
+    Raises
+    ------
+    OutputError
+        If the system refuses: read-only folder, full disk.
+    """
+    is_new = not folder.exists()
+    make_folder(folder)
+    hidden = folder / f".{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+    moves: list[tuple[Path, Path]] = []  # done so far: from, to
+    try:
+        new, old = hidden / "new", hidden / "old"
+        for part in (hidden, new, old):
+            part.mkdir()
+        yield new
+        for entry in sorted(new.iterdir()):
+            target = folder / entry.name
+            if target.exists():
+                moves.append((target, old / entry.name))
+                target.rename(old / entry.name)
+            moves.append((entry, target))
+            entry.rename(target)
+    except BaseException as error:
+        for source, target in reversed(moves):
+            if not source.exists():  # the last one may not have come to be
+                target.rename(source)
+        shutil.rmtree(hidden, ignore_errors=True)
+        if is_new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        if isinstance(error, OSError):
+            raise output_error(folder, error) from error
+        raise
+    shutil.rmtree(hidden, ignore_errors=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -17,6 +17,7 @@ from scratchgan.nn import (
     ConcatLabels,
     Conv2d,
     ConvTranspose2d,
+    Dropout,
     Flatten,
     Layer,
     LeakyReLU,
@@ -29,6 +30,7 @@ from scratchgan.nn import (
 )
 from scratchgan.testing import (
     TOLERANCE,
+    RepeatedDraws,
     check_protocol,
     gradient_errors,
     layer_gradient_errors,
@@ -187,6 +189,9 @@ def _layers(
     yield Linear(8, 3, bias=True, **double), vector
     for layer in (LeakyReLU(0.2), ReLU(), Tanh(), Sigmoid(), Flatten()):
         yield layer, maps
+    for shape in (maps, vector):
+        yield Dropout(0.3, rng=RepeatedDraws()), shape
+    yield Dropout(0.3).eval(), vector
     yield Reshape(2, 4, 1), vector
     yield ConcatLabels(3), maps
     yield ConcatLabels(3), vector

@@ -33,6 +33,34 @@ EVERY_ELEMENT_UP_TO = 300
 DIRECTIONS = 4
 
 
+class RepeatedDraws:
+    """A generator whose every draw of a shape is the same.
+
+    Dropout with it is a fixed function, which has a derivative to be checked; with a
+    real generator every forward pass computes another one.
+
+    Parameters
+    ----------
+    seed : int, default=0
+        Chooses the numbers.
+
+    Examples
+    --------
+    >>> from scratchgan.nn import Dropout
+    >>> x = np.random.default_rng(1).normal(0, 1, (4, 5))
+    >>> check_layer(Dropout(0.3, rng=RepeatedDraws()), x)
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.seed = seed
+
+    def random(
+        self, size: tuple[int, ...], dtype: type[np.floating] = np.float64
+    ) -> np.ndarray:
+        """Return numbers in [0, 1), the same for the same size and dtype."""
+        return np.random.default_rng(self.seed).random(size, dtype=dtype)
+
+
 def check_layer(
     layer: Layer,
     x: Array,

@@ -24,6 +24,7 @@ from scratchgan.nn import (
     ConcatLabels,
     Conv2d,
     ConvTranspose2d,
+    Dropout,
     Flatten,
     LeakyReLU,
     Linear,
@@ -33,6 +34,7 @@ from scratchgan.nn import (
     Sigmoid,
     Tanh,
 )
+from scratchgan.testing import RepeatedDraws
 from scratchgan.training.step import Batch, Gan, train_step
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -112,6 +114,9 @@ LAYERS = {
     "relu": (lambda **s: ReLU(), MAPS),
     "tanh": (lambda **s: Tanh(), MAPS),
     "sigmoid": (lambda **s: Sigmoid(), MAPS),
+    "dropout": (lambda **s: Dropout(0.3, rng=RepeatedDraws()), MAPS),
+    "dropout of a vector": (lambda **s: Dropout(rng=RepeatedDraws()), VECTOR),
+    "dropout, eval": (lambda **s: Dropout(0.3).eval(), MAPS),
     "flatten": (lambda **s: Flatten(), MAPS),
     "reshape": (lambda **s: Reshape(2, 2, 2), VECTOR),
     "labels beside maps": (lambda **s: ConcatLabels(CLASSES), MAPS),
@@ -278,6 +283,8 @@ def torch_layer(layer, x, tensors, labels):
             return F.tanh(x)
         case Sigmoid():
             return F.sigmoid(x)
+        case Dropout():
+            return torch_dropout(layer, x)
         case Flatten():
             return x.flatten(1)
         case Reshape():
@@ -297,6 +304,17 @@ def torch_conv_transpose(layer, x, weight, bias):
         return F.conv_transpose2d(x, weight, bias, padding=(top, left), **settings)
     y = F.conv_transpose2d(x, weight, bias, **settings)
     return y[:, :, top : y.shape[2] - bottom, left : y.shape[3] - right]
+
+
+def torch_dropout(layer, x):
+    """Return PyTorch's dropout; in training it takes the numbers that ours draws."""
+    import torch
+    import torch.nn.functional as F  # noqa: N812
+
+    if not layer.training:
+        return F.dropout(x, layer.rate, training=False)
+    draws = torch.tensor(layer.rng.random(tuple(x.shape), dtype=np.float32))
+    return torch.where(draws < layer.rate, 0.0, x / (1 - layer.rate))
 
 
 def torch_with_labels(x, labels):

@@ -79,6 +79,29 @@ class SeedRange(click.ParamType):
         return seeds
 
 
+class RowRanges(click.ParamType):
+    """Rows of a dataset, from 0: ``7``, ``0-99`` or ``0-99,500``, of any number."""
+
+    name = "ROWS"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> list[tuple[int, int]]:
+        """Return (first, last) for each range, both included."""
+        if isinstance(value, list):
+            return value
+        ranges = []
+        for part in value.split(","):
+            match = re.fullmatch(r"(\d{1,18})(?:-(\d{1,18}))?", part)
+            if not match:
+                self.fail(f"{value!r}: write rows as 7, 0-99 or 0-99,500", param, ctx)
+            first, last = int(match[1]), int(match[2] or match[1])
+            if last < first:
+                self.fail(f"{part!r} runs backwards", param, ctx)
+            ranges.append((first, last))
+        return ranges
+
+
 def options(*decorators: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Return one decorator for a table of click options, first listed first."""
 

@@ -39,7 +39,7 @@ CHANGEABLE_ON_RESUME = (
 # fmt: off
 OPTIONS = (
     # What and where.
-    click.option("--dataset", metavar="NAME|PATH", help="Prepared dataset; the built-in 'faces' is drawn on first use.  [default: the preset's]"),
+    click.option("--dataset", metavar="NAME|PATH", help="Prepared dataset; the built-in faces, bedrooms and digits are drawn on first use.  [default: the preset's]"),
     click.option("--device", metavar="auto|cpu|gpu|gpu:N", help="Where to compute; auto takes a GPU that works and the CPU otherwise.  [default: auto]"),
     click.option("--tf32/--no-tf32", default=None, help="Let a GPU round the factors of its products to 10 bits: much faster from Ampere on."),
     click.option("--cuda-graph/--no-cuda-graph", default=None, help="On a GPU, record the step once and repeat it in one launch."),
@@ -262,7 +262,7 @@ def _find_or_draw(dataset: str, data_dir: str | None, *, may_draw: bool) -> Path
 
     click.echo(
         f"data: {dataset} is not prepared yet; drawing the synthetic set now. Real "
-        f"photographs instead: scratchgan data prepare {dataset} FOLDER --size 64",
+        f"ones instead: scratchgan data prepare {dataset} FOLDER",
         err=True,
     )
     with progress_bar("drawing", "images") as progress:

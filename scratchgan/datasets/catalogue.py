@@ -13,7 +13,11 @@ from scratchgan.errors import DatasetError
 DATA_VARIABLE = "SCRATCHGAN_DATA"
 
 # The sets that scratchgan draws itself, each with one line on what it shows.
-BUILT_IN = {"faces": "synthetic: cartoon portraits drawn by scratchgan"}
+BUILT_IN = {
+    "faces": "synthetic: cartoon portraits drawn by scratchgan",
+    "bedrooms": "synthetic: rooms drawn by scratchgan",
+    "digits": "synthetic: digits 0-9 drawn by scratchgan",
+}
 
 
 def data_folder(option: str | Path | None = None) -> Path:

@@ -130,12 +130,8 @@ def decode_image(
         reaches beyond it.
     """
     try:
-        if isinstance(data, np.ndarray):
-            image = Image.fromarray(np.ascontiguousarray(_without_grey_axis(data)))
-            mode = image.mode
-        else:
-            # What is cut out must not have been decoded at a reduced size.
-            image, mode = _open(data, size if crop is None else None)
+        # What is cut out must not have been decoded at a reduced size.
+        image, mode = _open(data, size if crop is None else None)
         return _shaped(image, mode, channels, size, fit, crop)
     except UnreadableImage:
         raise
@@ -145,8 +141,13 @@ def decode_image(
         raise _unreadable(error) from error
 
 
-def upright_rgb(data: bytes) -> Image.Image:
-    """Return the image in a file as a viewer shows it, in its own size.
+def upright_rgb(data: bytes | np.ndarray) -> tuple[Image.Image, str]:
+    """Return an image as a viewer shows it, in its own size, and the mode it had.
+
+    Parameters
+    ----------
+    data : bytes or uint8 ndarray of shape (H, W) or (H, W, C)
+        The whole file, or pixels with 1 or 3 channels.
 
     Raises
     ------
@@ -154,7 +155,8 @@ def upright_rgb(data: bytes) -> Image.Image:
         As `decode_image`.
     """
     try:
-        return _open(data, None)[0].convert("RGB")
+        image, mode = _open(data, None)
+        return image.convert("RGB"), mode
     except UnreadableImage:
         raise
     except Exception as error:
@@ -173,11 +175,17 @@ def _without_grey_axis(pixels: np.ndarray) -> np.ndarray:
     return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
 
 
-def _open(data: bytes, size: tuple[int, int] | None) -> tuple[Image.Image, str]:
+def _open(
+    data: bytes | np.ndarray, size: tuple[int, int] | None
+) -> tuple[Image.Image, str]:
     """Return the upright, opaque 8-bit image in a file, and the mode it had there.
 
-    With a size, a JPEG may come smaller than it is, but ample for that size.
+    With a size, a JPEG may come smaller than it is, but ample for that size. Pixels
+    are an image already.
     """
+    if isinstance(data, np.ndarray):
+        image = Image.fromarray(np.ascontiguousarray(_without_grey_axis(data)))
+        return image, image.mode
     if not data:
         raise UnreadableImage("empty file")
     image = Image.open(io.BytesIO(data), formats=FORMATS)

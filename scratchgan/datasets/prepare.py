@@ -12,7 +12,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 from scratchgan import __version__
 from scratchgan.datasets.catalogue import dataset_path
 from scratchgan.datasets.decoding import Outcome, WholeImage, decode_all
+from scratchgan.datasets.face_crops import NO_FACE, FaceCrops, FaceFinder
 from scratchgan.datasets.images import BACKGROUND, FITS, RESIZE_FILTER, Crop
 from scratchgan.datasets.journal import Journal
 from scratchgan.datasets.schema import SPLITS
@@ -61,6 +62,8 @@ class PrepareOptions:
         1 for grey, 3 for RGB, None for what suits the source.
     crop : Crop or None
         What to cut out of every image before.
+    faces : FaceFinder or None
+        Cut out every face that it finds; each becomes an image.
     kind : str or None
         The source's layout, see `open_source`; None for what its files tell.
     validation : int or None
@@ -79,6 +82,7 @@ class PrepareOptions:
     fit: str = "crop"
     channels: int | None = None
     crop: Crop | None = None
+    faces: FaceFinder | None = None
     kind: str | None = None
     validation: int | None = None
     strict: bool = False
@@ -95,6 +99,8 @@ class PrepareOptions:
             raise ValueError(f"fit {self.fit!r}: expected one of {', '.join(FITS)}")
         if self.channels not in (1, 3, None):
             raise ValueError(f"channels {self.channels}: expected 1 or 3")
+        if self.faces is not None and self.height != self.width:
+            raise ValueError(f"size {self.height}x{self.width}: faces are cut square")
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -128,6 +134,8 @@ class PrepareReport:
         Of labels and attributes.
     splits : dict of str to int, or None
         How many images are in which split.
+    faces_per_file : dict of int to int, or None
+        In how many files so many faces were found, where faces were looked for.
     """
 
     path: Path
@@ -144,6 +152,7 @@ class PrepareReport:
     class_names: list[str] | None = None
     attribute_names: list[str] | None = None
     splits: dict[str, int] | None = None
+    faces_per_file: dict[int, int] | None = None
 
 
 def prepare(
@@ -244,6 +253,7 @@ class _Preparation:
         self._channels = options.channels or source.channels
         self._sizes: Counter[tuple[int, int]] = Counter()
         self._modes: Counter[str] = Counter()
+        self._faces: Counter[int] = Counter()  # in a file -> files
         self._skipped: list[tuple[str, str]] = list(source.refused)
         self._splits: list[np.ndarray] = []
         self._writer: DatasetWriter | None = None
@@ -278,7 +288,10 @@ class _Preparation:
 
     def _decoded(self, files: Iterable[SourceImage]) -> Iterator[list[Outcome]]:
         options = self._options
-        decode = WholeImage(self._channels, options.size, options.fit, options.crop)
+        if options.faces is None:
+            decode = WholeImage(self._channels, options.size, options.fit, options.crop)
+        else:
+            decode = FaceCrops(self._channels, options.height, options.faces)
         workers = options.workers or usable_cores()
         return decode_all(files, decode, workers, self._picture_bytes)
 
@@ -312,6 +325,7 @@ class _Preparation:
                 self._skip(file, outcome)
             else:
                 self._modes.update(outcome)
+                self._faces[len(outcome)] += 1
                 kept += [file] * len(outcome)
         self._sizes[height, width] = len(kept)
         self._writer.keep(len(kept), **self._columns(kept))
@@ -323,6 +337,8 @@ class _Preparation:
         for outcome in outcomes:
             if outcome.reason is not None:
                 self._skip(outcome.file, outcome.reason)
+            else:
+                self._faces[len(outcome.pictures)] += 1
             pictures += outcome.pictures
             files += [outcome.file] * len(outcome.pictures)
         self._sizes.update(picture.pixels.shape[:2] for picture in pictures)
@@ -339,7 +355,9 @@ class _Preparation:
         self._journal.note(noted, outcomes[-1].file.name)
 
     def _skip(self, file: SourceImage, reason: str) -> None:
-        if self._options.strict:
+        if reason.startswith(NO_FACE):
+            self._faces[0] += 1
+        elif self._options.strict:
             raise DatasetError(
                 f"{file.name} in {self._source.path} cannot be read: {reason}; mend or "
                 "remove it, or leave out --strict"
@@ -349,7 +367,7 @@ class _Preparation:
     def _columns(self, files: list[SourceImage]) -> dict[str, Any]:
         """Return what is known of the images made from these files."""
         self._splits.append(np.array([file.split for file in files], dtype=np.uint8))
-        columns: dict[str, Any] = {"source_files": [file.name for file in files]}
+        columns: dict[str, Any] = {"source_files": _image_names(files)}
         if self._source.labelled:
             columns["labels"] = [file.label for file in files]
         if self._source.attribute_names is not None:
@@ -393,6 +411,7 @@ class _Preparation:
             fit="none" if options.size is None else options.fit,
             resize_filter="none" if options.size is None else RESIZE_FILTER,
             crop=str(options.crop or "none"),
+            faces=str(options.faces or "none"),
             background=BACKGROUND,
         )
         self._writer = self._stack.enter_context(writer)
@@ -404,9 +423,14 @@ class _Preparation:
         options = self._options
         words = ["data prepare", self._name, source_name]
         if options.size is not None:
-            words += ["--size {}x{}".format(*options.size), f"--fit {options.fit}"]
+            words.append("--size {}x{}".format(*options.size))
+            if options.faces is None:
+                words.append(f"--fit {options.fit}")
         if options.crop is not None:
             words.append(f"--crop {options.crop}")
+        if options.faces is not None:
+            words += ["--faces", f"--min-face {options.faces.minimum}"]
+            words.append(f"--margin {options.faces.margin}")
         words.append(f"--channels {self._channels}")
         if options.kind is not None:
             words.append(f"--kind {options.kind}")
@@ -421,6 +445,13 @@ class _Preparation:
             self._writer.set_split(split)
         self._writer.set_skipped(self._skipped)
         self._writer.describe(source_modes=json.dumps(self._modes))
+        if self._options.faces is not None:
+            self._writer.describe(faces_per_file=json.dumps(self._faces_per_file()))
+
+    def _faces_per_file(self) -> dict[int, int] | None:
+        return (
+            None if self._options.faces is None else dict(sorted(self._faces.items()))
+        )
 
     def _final_split(self) -> np.ndarray | None:
         """Return the split of each image, or None where all are for training."""
@@ -455,10 +486,17 @@ class _Preparation:
             "class_names": source.class_names,
             "attribute_names": source.attribute_names,
             "splits": writer.split_counts(),
+            "faces_per_file": self._faces_per_file(),
         }
 
     def _no_image(self, total: int) -> str:
         name, reason = self._skipped[0]
+        if self._faces:
+            return (
+                f"none of the {total} image files in {self._source.path} has a face of "
+                f"at least {self._options.faces.minimum} pixels; smaller ones are "
+                "taken with --min-face"
+            )
         return (
             f"none of the {total} image files in {self._source.path} can be read; the "
             f"first is {name}: {reason}"
@@ -474,3 +512,12 @@ class _Preparation:
             f"the images in {self._source.path} have different sizes (height x "
             f"width): {named}{more}; choose one with --size, such as --size 64"
         )
+
+
+def _image_names(files: list[SourceImage]) -> list[str]:
+    """Return the name of each image: that of its file, "#2" added to the second one."""
+    names = []
+    for _, same in groupby(files, key=id):
+        for number, file in enumerate(same, 1):
+            names.append(file.name if number == 1 else f"{file.name}#{number}")
+    return names

@@ -141,6 +141,16 @@ class Dataset:
         """The file each image was made from, or None."""
         return self._strings("source_files")
 
+    def source_files_at(self, rows: np.ndarray) -> list[str] | None:
+        """Return the source files of some rows, without reading those of all.
+
+        Parameters
+        ----------
+        rows : array of shape (M,), int64
+            Ascending row numbers.
+        """
+        return self._strings("source_files", rows)
+
     @property
     def skipped_files(self) -> list[tuple[str, str]]:
         """The files that could not be read when it was prepared, each with why."""
@@ -204,13 +214,21 @@ class Dataset:
             "resize_filter": self._text("resize_filter"),
             "background": self._text("background"),
             "source_modes": json.loads(self._text("source_modes") or "null"),
+            "faces": self._text("faces"),
+            "faces_per_file": json.loads(self._text("faces_per_file") or "null"),
             "skipped": len(self._strings("skipped_files") or []),
+            "images_per_chunk": self._chunk_rows(),
             "created_by": self._text("created_by"),
             "command": self._text("command"),
             "format_version": int(self.file.attrs["format_version"]),
             "sha256": self.sha256,
             "file_bytes": self.path.stat().st_size,
         }
+
+    def _chunk_rows(self) -> int | None:
+        """Return how many images HDF5 stores together; None: all as one."""
+        with self.reading():
+            return self.images.chunks[0] if self.images.chunks else None
 
     def _text(self, attribute: str) -> str:
         with self.reading():
@@ -220,11 +238,13 @@ class Dataset:
         with self.reading():
             return self.file[name][:] if name in self.file else None
 
-    def _strings(self, name: str) -> list[str] | None:
+    def _strings(
+        self, name: str, rows: np.ndarray | slice = slice(None)
+    ) -> list[str] | None:
         with self.reading():
             if name not in self.file:
                 return None
-            return list(self.file[name].asstr(errors="replace")[:])
+            return list(self.file[name].asstr(errors="replace")[rows])
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:

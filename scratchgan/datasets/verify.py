@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -18,8 +20,66 @@ from scratchgan.datasets.schema import (
     SPLITS,
     TEXT_LISTS,
     Dataset,
+    open_dataset,
 )
+from scratchgan.datasets.text_heaps import damaged_text_heap
 from scratchgan.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What reading a whole file has shown.
+
+    Attributes
+    ----------
+    problems : list of str
+        What is wrong, a line each; empty where the file is sound.
+    count : int or None
+        Images, where the file can be opened.
+    sha256 : str or None
+        The one recorded of the pixels.
+    columns_checked : bool
+        False for a file of an older version, which has a checksum of its pixels only.
+    """
+
+    problems: list[str]
+    count: int | None = None
+    sha256: str | None = None
+    columns_checked: bool = True
+
+
+def verify_file(
+    path: Path, progress: Callable[[int, int], None] | None = None
+) -> Verification:
+    """Read a whole file and say whether it is as it was written.
+
+    Parameters
+    ----------
+    path : Path
+        A prepared dataset.
+    progress : callable, optional
+        Called with (images done, N).
+
+    Raises
+    ------
+    DatasetError
+        It cannot be opened, see `open_dataset`.
+    """
+    try:
+        heap = damaged_text_heap(path)
+    except OSError:
+        heap = None  # open_dataset says it in plain words
+    if heap is not None:
+        return Verification([f"the texts stored from byte {heap:,} on are damaged"])
+    with open_dataset(path) as dataset:
+        problems = find_problems(dataset, progress)
+        return Verification(
+            problems,
+            len(dataset),
+            dataset.sha256,
+            # What cannot be read is among the problems, and no older file.
+            bool(problems) or has_column_checksums(dataset),
+        )
 
 
 def find_problems(

@@ -44,7 +44,8 @@ class Layer:
     Attributes
     ----------
     training : bool
-        Read by batch normalisation only: batch statistics or running averages.
+        Read by batch normalisation, batch statistics or running averages, and by
+        dropout, which does nothing outside training.
     takes_labels : bool
         Whether ``forward`` has a second argument, the labels as one-hot rows.
     buffer_names : tuple of str
@@ -105,14 +106,14 @@ class Layer:
             parameter.zero_grad()
 
     def train(self, mode: bool = True) -> "Layer":
-        """Use batch statistics from now on (or running averages) and return self."""
+        """Compute as in training from now on (or as outside it) and return self."""
         self.training = mode
         for child in self.children().values():
             child.train(mode)
         return self
 
     def eval(self) -> "Layer":
-        """Use running averages from now on and return self."""
+        """Compute as outside training from now on and return self."""
         return self.train(False)
 
     def to(self, device: Device) -> "Layer":

@@ -168,6 +168,21 @@ class TestPrepareBuiltIn:
         assert info["synthetic"] is True
         assert "seed 3" in info["source"]
 
+    def test_bedrooms(self, run):
+        result = run("prepare", "bedrooms", "--count", 3, "--size", 16)
+        assert result.exit_code == 0, result.output
+        info = json.loads(run("info", "bedrooms", "--json").stdout)
+        assert info["attribute_names"][0] == "windows"
+        assert info["boxes"] is True
+
+    def test_digits_have_their_own_size(self, run):
+        result = run("prepare", "digits", "--count", 3)
+        assert result.exit_code == 0, result.output
+        assert "3 images 28x28 grey, labelled" in result.stdout
+        assert "classes: 0, 1, 2, 3" in result.stdout
+        info = json.loads(run("info", "digits", "--json").stdout)
+        assert info["class_names"] == list("0123456789")
+
     def test_own_photographs_under_the_name(self, run, photos):
         assert run("prepare", "faces", photos).exit_code == 0
         assert json.loads(run("info", "faces", "--json").stdout)["synthetic"] is False
@@ -226,12 +241,13 @@ class TestListInfoVerify:
 
     def test_list(self, run, toy):
         (toy.parent / "broken.h5").write_text("no HDF5")
-        broken, sound, faces = run("list").stdout.splitlines()
+        broken, sound, faces, *others = run("list").stdout.splitlines()
         assert broken.startswith("broken")
         assert "not an HDF5 file" in broken
         assert "30 images 16x16 RGB" in sound
         assert "not prepared" in faces
         assert "scratchgan data prepare faces" in faces
+        assert [line.split()[0] for line in others] == ["bedrooms", "digits"]
 
     def test_list_json(self, run, toy):
         (toy.parent / "broken.h5").write_text("no HDF5")
@@ -240,7 +256,7 @@ class TestListInfoVerify:
         broken, sound = facts["datasets"]
         assert "not an HDF5 file" in broken["error"]
         assert sound["count"] == 30
-        assert list(facts["built_in"]) == ["faces"]
+        assert list(facts["built_in"]) == ["faces", "bedrooms", "digits"]
 
     def test_info(self, run, toy):
         for name in ("toy", toy):

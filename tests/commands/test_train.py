@@ -206,6 +206,31 @@ def test_missing_faces_are_drawn_and_real_photographs_pointed_to(work, monkeypat
     assert (work / "data" / "faces.h5").is_file()
 
 
+@pytest.mark.parametrize(
+    ("dataset", "options"),
+    [
+        ("bedrooms", ["--preset", "quick32", "--base-channels", "2"]),
+        ("digits", ["--preset", "mnist28c", "--size", "28", "--base-channels", "4"]),
+    ],
+)
+def test_the_other_built_in_sets_are_drawn_too(work, monkeypatch, dataset, options):
+    from scratchgan.datasets import synthetic
+
+    real = synthetic.prepare_synthetic
+
+    def few(name, data_dir, **settings):
+        return real(name, data_dir, count=60, workers=1, **settings)
+
+    monkeypatch.setattr(synthetic, "prepare_synthetic", few)
+    options += ["--batch-size", "4", "--steps", "2", "--device", "cpu"]
+    result = run("train", "--dataset", dataset, *options)
+    assert result.exit_code == 0, result.output
+    config = next((work / "runs").glob("*/config.json")).read_text()
+    network = json.loads(config)["network"]
+    assert network["channels"] == (1 if dataset == "digits" else 3)
+    assert network["classes"] == (10 if dataset == "digits" else 0)
+
+
 def test_misspelt_dataset(work):
     refused(run("train", "--dataset", "tny", *SMALL, 1), "tny", "did you mean 'tiny'")
     assert not (work / "runs").exists()

@@ -10,7 +10,7 @@ from PIL import Image
 
 from scratchgan.datasets.images import UnreadableImage
 from scratchgan.datasets.sources import files as files_module
-from scratchgan.datasets.sources import open_source
+from scratchgan.datasets.sources import folders, open_source
 from scratchgan.datasets.sources.files import plain_name
 from scratchgan.datasets.sources.image_files import class_folders
 from scratchgan.errors import DatasetError
@@ -331,7 +331,7 @@ class TestRefusedSources:
         def refuse(path):
             raise PermissionError(13, "Permission denied", str(path))
 
-        monkeypatch.setattr(files_module.os, "scandir", refuse)
+        monkeypatch.setattr(folders.os, "scandir", refuse)
         assert "cannot be read: Permission denied" in refusal(tmp_path)
 
 

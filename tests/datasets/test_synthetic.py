@@ -16,14 +16,23 @@ from scratchgan.errors import DatasetError, OutputError
 STAND_IN = """
     import numpy as np
 
-    ATTRIBUTE_NAMES = ("first", "second")
+    from scratchgan.datasets.drawn_image import DrawnImage
 
-    def draw_face(seed, index, size=64):
+    ATTRIBUTE_NAMES = ("first", "second")
+    CLASS_NAMES = ("even", "odd")
+    CHANNELS = 3
+    DEFAULT_SIZE = 9
+
+    def draw(seed, index, size):
         if size > 500:
             raise ValueError(f"size = {size}, expected at most 500")
         rng = np.random.default_rng([seed, index])
-        image = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
-        return image, np.array([index, 0.5], dtype=np.float32)
+        return DrawnImage(
+            rng.integers(0, 256, (size, size, 3), dtype=np.uint8),
+            attributes=np.array([index, 0.5], dtype=np.float32),
+            label=index % 2,
+            boxes=np.array([[0, 0, index, 8]], dtype=np.int32),
+        )
 """
 
 
@@ -31,7 +40,7 @@ STAND_IN = """
 def stand_in(tmp_path, monkeypatch):
     (tmp_path / "stand_in_faces.py").write_text(textwrap.dedent(STAND_IN))
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setitem(synthetic._DRAWING_MODULES, "faces", "stand_in_faces")
+    monkeypatch.setitem(synthetic.DRAWING_MODULES, "faces", "stand_in_faces")
 
 
 @pytest.fixture
@@ -46,12 +55,21 @@ def test_whole_dataset(data_dir):
         assert dataset.images.shape == (400, 8, 8, 3)
         assert dataset.attribute_names == ["first", "second"]
         np.testing.assert_array_equal(dataset.attributes[:, 0], np.arange(400))
+        assert dataset.class_names == ["even", "odd"]
+        np.testing.assert_array_equal(dataset.labels, np.arange(400) % 2)
+        np.testing.assert_array_equal(dataset.boxes[:, 0, 2], np.arange(400))
         assert dataset.synthetic
         assert "synthetic" in dataset.title
         assert "drawn by scratchgan, seed 3" in dataset.source
         assert dataset.source_files is None
         assert dataset.sha256 == report.sha256
         assert find_problems(dataset) == []
+
+
+def test_size_is_the_modules_own_unless_told(data_dir):
+    report = prepare_synthetic("faces", data_dir, 2, workers=1)
+    assert (report.height, report.width) == (9, 9)
+    assert report.class_names == ["even", "odd"]
 
 
 def test_split_is_random_seeded_and_disjoint(data_dir):
@@ -149,11 +167,21 @@ def test_refusals(data_dir):
         prepare_synthetic("faces", data_dir, 10, 8)
 
 
-def test_the_real_drawing(data_dir, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "shape", "columns"),
+    [
+        ("faces", (32, 32, 3), {"attributes"}),
+        ("bedrooms", (32, 32, 3), {"attributes", "boxes"}),
+        ("digits", (32, 32, 1), {"labels"}),
+    ],
+)
+def test_the_real_drawing(data_dir, monkeypatch, name, shape, columns):
     """Every built-in name has a module that draws."""
     monkeypatch.undo()
-    path = prepare_synthetic("faces", data_dir, 5, 32, workers=1).path
-    with open_dataset(path) as dataset:
-        assert dataset.images.shape == (5, 32, 32, 3)
-        assert {"smile", "glasses", "turn"} <= set(dataset.attribute_names)
+    report = prepare_synthetic(name, data_dir, 5, 32, workers=1)
+    assert report.channels == shape[2]
+    with open_dataset(report.path) as dataset:
+        assert dataset.images.shape == (5, *shape)
+        for column in ("attributes", "boxes", "labels"):
+            assert (getattr(dataset, column) is not None) == (column in columns)
         assert find_problems(dataset) == []

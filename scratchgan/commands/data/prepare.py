@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scratchgan.commands.data.printing import (
+    faces_in_files,
     print_json,
     print_line,
     print_skipped,
@@ -31,6 +32,9 @@ KINDS = (
     "celeba", "lsun", "cifar10", "svhn", "mnist", "npz", "metadata", "imagenet", "images",
 )  # fmt: skip
 DEFAULT_COUNT = 20_000
+LEAST_MIN_FACE = 24
+MIN_FACE = 48
+MARGIN = 0.25
 
 # \b keeps click from joining the lines.
 _PREPARE_EXAMPLES = """\b
@@ -40,15 +44,19 @@ Examples:
   scratchgan data prepare portraits portraits.zip --size 64x48 --fit pad
   scratchgan data prepare celeba ~/Downloads/celeba --size 64
   scratchgan data prepare cifar10 cifar-10-python.tar.gz
+  scratchgan data prepare people ~/Pictures --faces --size 64
 """
 
 # fmt: off
 OPTIONS = (
     click.argument("name"),
     click.argument("source", required=False),
-    click.option("--size", type=SizeType(), metavar="S|HxW", help="Pixels.  [default: the images' own; drawn: 64]"),
+    click.option("--size", type=SizeType(), metavar="S|HxW", help="Pixels.  [default: the images' own; drawn: 64, digits 28]"),
     click.option("--fit", type=click.Choice(FITS), default="crop", show_default=True, help="Cut, border or distort images of another aspect."),
     click.option("--crop", type=CropType(), metavar="S|HxW[+TOP+LEFT]", help="Cut this out of every image first; without a place, from its middle."),
+    click.option("--faces", is_flag=True, help="Cut out every face; each becomes an image.  [needs scratchgan[faces]]"),
+    click.option("--min-face", type=click.IntRange(min=LEAST_MIN_FACE), default=MIN_FACE, show_default=True, metavar="PIXELS", help="With --faces: leave out smaller ones, from brows to chin."),
+    click.option("--margin", type=click.FloatRange(0, 1), default=MARGIN, show_default=True, metavar="FRACTION", help="With --faces: add this part of a face on each side."),
     click.option("--channels", type=click.Choice(["1", "3"]), help="1: grey, 3: RGB.  [default: 1 for MNIST and other grey arrays, else 3]"),
     click.option("--kind", type=click.Choice(KINDS), help="The layout of SOURCE.  [default: what its files tell]"),
     click.option("--validation", type=click.IntRange(min=0), help="Training images to hold out for validation.  [default: the paper's 10,000 of MNIST, CIFAR-10 and SVHN, else none]"),
@@ -84,7 +92,7 @@ def prepare(
     is the file, or the folder it was downloaded into. Files that cannot be read are
     skipped and listed. After Ctrl-C the same command goes on where it was.
 
-    Without SOURCE, draw the built-in set NAME.
+    Without SOURCE, draw the built-in set NAME: faces, bedrooms or digits.
     """
     if source is None:
         for_sources = settings.keys() - {"force"}
@@ -92,6 +100,10 @@ def prepare(
         report = _draw(name, size, count, seed, settings["force"], data_dir)
     else:
         _refuse_options(ctx, ("count", "seed"), "is for built-in sets, without SOURCE")
+        if settings["faces"]:
+            _refuse_options(ctx, ("fit", "crop"), "has no effect with --faces")
+        else:
+            _refuse_options(ctx, ("min_face", "margin"), "needs --faces")
         report = _prepare(name, source, size, data_dir, **settings)
     if as_json:
         print_json(asdict(report) | {"path": str(report.path)})
@@ -105,20 +117,27 @@ def _prepare(
     size: tuple[int, int] | None,
     data_dir: str | None,
     crop: tuple[int, int, int | None, int | None] | None,
+    faces: bool,
+    min_face: int,
+    margin: float,
     channels: str | None,
     **settings: Any,
 ) -> "PrepareReport":
     """Prepare images from files."""
+    from scratchgan.datasets.face_crops import FaceFinder
     from scratchgan.datasets.images import Crop
     from scratchgan.datasets.prepare import PrepareOptions
     from scratchgan.datasets.prepare import prepare as prepare_images
 
     height, width = size or (None, None)
+    if faces and height != width:
+        raise click.UsageError(f"--size {height}x{width}: faces are cut out square")
     options = PrepareOptions(
         height,
         width,
         channels=int(channels) if channels else None,
         crop=Crop(*crop) if crop else None,
+        faces=FaceFinder(min_face, margin) if faces else None,
         **settings,
     )
     with progress_bar("preparing", "files") as progress:
@@ -135,14 +154,14 @@ def _draw(
 ) -> "PrepareReport":
     """Draw a built-in set."""
     from scratchgan.datasets.catalogue import BUILT_IN
-    from scratchgan.datasets.synthetic import DEFAULT_SIZE, prepare_synthetic
+    from scratchgan.datasets.synthetic import prepare_synthetic
 
     if name not in BUILT_IN:
         raise click.UsageError(
             f"SOURCE is missing: {name!r} is not built in ({', '.join(BUILT_IN)}). "
             f"Give a folder or zip: scratchgan data prepare {name} SOURCE"
         )
-    height, width = size or (DEFAULT_SIZE, DEFAULT_SIZE)
+    height, width = size or (None, None)
     if height != width:
         raise click.UsageError(f"--size {height}x{width}: built-in sets are square")
     with progress_bar("drawing", "images") as progress:
@@ -155,7 +174,7 @@ def _refuse_options(ctx: click.Context, names: Iterable[str], reason: str) -> No
     """Raise UsageError for options that were given and would have no effect."""
     for name in names:
         if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name} {reason}")
+            raise click.UsageError(f"--{name.replace('_', '-')} {reason}")
 
 
 def _print_report(report: "PrepareReport") -> None:
@@ -165,6 +184,8 @@ def _print_report(report: "PrepareReport") -> None:
     print_line(f"{report.path}: {shape(facts)}, in {report.seconds:.1f} s")
     if report.kind not in (None, "images"):
         print_line(f"read as {report.kind}")
+    if report.faces_per_file:
+        print_line(f"faces: {faces_in_files(report.faces_per_file)}")
     if report.class_names:
         print_line(f"classes: {words(report.class_names)}")
     if report.attribute_names:

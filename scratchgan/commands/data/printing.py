@@ -10,10 +10,10 @@ SKIPPED_SHOWN = 20
 
 
 def print_skipped(skipped: list[tuple[str, str]]) -> None:
-    """Print the files that could not be read, as far as they fit a screen."""
+    """Print the files that gave no image, as far as they fit a screen."""
     if not skipped:
         return
-    print_line(f"skipped {len(skipped):,} files that could not be read:")
+    print_line(f"skipped {len(skipped):,} files that gave no image:")
     for name, reason in skipped[:SKIPPED_SHOWN]:
         print_line(f"  {name}: {reason}")
     if len(skipped) > SKIPPED_SHOWN:
@@ -32,6 +32,12 @@ def shape(facts: dict[str, Any]) -> str:
     return ", ".join(parts)
 
 
+def faces_in_files(faces_per_file: dict[Any, int]) -> str:
+    """Return "0 in 5, 1 in 153, 2 in 7 files"."""
+    parts = [f"{number} in {count:,}" for number, count in faces_per_file.items()]
+    return ", ".join(parts) + " files"
+
+
 def words(value: Any) -> str:
     """Return a value of a description as people write it."""
     if isinstance(value, dict):
@@ -44,17 +50,40 @@ def words(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def print_line(line: str) -> None:
-    """Print one line, whatever characters a file's name brings into it.
+def visible(text: str) -> str:
+    """Return text for the terminal, whatever a file's name brings into it.
 
     Control characters could steer the terminal, and a terminal of another encoding
-    could not show every letter: both are printed as escapes.
+    could not show every letter: both become escapes.
     """
-    visible = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in line
+    plain = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
     )
     encoding = sys.stdout.encoding or "utf-8"
-    click.echo(visible.encode(encoding, "backslashreplace").decode(encoding))
+    return plain.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def print_line(line: str) -> None:
+    """Print one line, with what cannot be shown as escapes, see `visible`."""
+    click.echo(visible(line))
+
+
+def print_table(rows: list[list[str]], align: str) -> None:
+    """Print rows of cells in columns.
+
+    Parameters
+    ----------
+    rows : list of list of str
+        A cell for each column.
+    align : str
+        A character for each column: ``<`` for texts, ``>`` for numbers.
+    """
+    rows = [[visible(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = zip(row, align, widths, strict=True)
+        line = "  ".join(f"{cell:{side}{width}}" for cell, side, width in cells)
+        click.echo(line.rstrip())
 
 
 def print_json(facts: dict[str, Any]) -> None:

@@ -7,13 +7,15 @@ A new layout is a subclass of `Source`, listed in `KINDS`.
 """
 
 import difflib
+import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 from scratchgan.datasets.sources.celeba import CelebA
 from scratchgan.datasets.sources.cifar10 import Cifar10, Cifar10Png
-from scratchgan.datasets.sources.files import Files, Folder, first_bytes, open_files
+from scratchgan.datasets.sources.files import Files, first_bytes
+from scratchgan.datasets.sources.folders import Folder, SingleFile, open_files
 from scratchgan.datasets.sources.image_files import ImageFiles
 from scratchgan.datasets.sources.imagenet import ImageNet
 from scratchgan.datasets.sources.lsun import Lsun
@@ -63,10 +65,12 @@ def open_source(path: str | Path, kind: str | None = None) -> Source:
         There is nothing at that path, nothing this program reads, or no image; the
         message says what was found and what to do.
     """
-    path = Path(path).expanduser()
+    path = Path(os.path.expanduser(path))
     try:
         if not path.exists():
             raise DatasetError(_missing(path))
+        if not (path.is_dir() or path.is_file()):
+            raise DatasetError(f"{path} is neither a folder nor a regular file")
         files = open_files(path)
         try:
             source = _of_kind(files, kind)
@@ -93,27 +97,32 @@ def _of_kind(files: Files, kind: str | None) -> Source:
     archives = [file for file in files.files if file.ending in _ARCHIVES]
     if isinstance(files, Folder) and len(archives) == 1 and files.path.is_dir():
         return _of_kind(files.inside(archives[0]), kind)
-    raise DatasetError(_nothing_fits(files, candidates))
+    raise DatasetError(_nothing_fits(files, kind, candidates))
 
 
-def _nothing_fits(files: Files, candidates: Iterable[type[Source]]) -> str:
+def _nothing_fits(
+    files: Files, kind: str | None, candidates: Iterable[type[Source]]
+) -> str:
     """Say what was found and what each kind needs."""
     path = files.path
-    if path.is_file() and (hint := _hint(path)):
+    if isinstance(files, SingleFile) and (hint := _hint(path)):
         return f"{path} is not a source of images: {hint}"
     if not files.files:
         return f"no images in {path}: it is empty; name the folder or archive with them"
     endings = Counter(file.ending or "without ending" for file in files.files)
     found = ", ".join(f"{count} {ending}" for ending, count in endings.most_common(5))
     needs = "; ".join(f"{known.kind}: {known.needs}" for known in candidates)
-    return f"no images in {path}: found {found}.{_advice(endings)} {needs}"
+    what = "images" if kind is None else f"files of --kind {kind}"
+    return f"no {what} in {path}: found {found}.{_advice(files, endings)} {needs}"
 
 
-def _advice(endings: Counter[str]) -> str:
+def _advice(files: Files, endings: Counter[str]) -> str:
     """Return a sentence for what people often have."""
     if endings.keys() & {".heic", ".heif", ".avif"}:
         return " Convert them to JPEG or PNG first."
-    if endings.keys() & {".zip", ".tar", ".gz", ".tgz"}:
+    if endings.keys() & set(_ARCHIVES):
+        if files.path.is_file():
+            return " Unpack it, and give the archive inside as SOURCE."
         return " Give the archive itself as SOURCE."
     if endings.keys() & {".parquet", ".arrow"}:
         return " Export the table's images to files first."
@@ -129,10 +138,11 @@ def _hint(path: Path) -> str:
         return "it is a web page, so the download went wrong; download it again"
     if start.startswith(b"\x89HDF"):
         return "it is an HDF5 file; use it as it is, with --dataset"
-    if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
-        return "it is damaged, or no archive of images; download it again"
     if path.suffix.lower() in (".7z", ".rar", ".zst"):
         return "unpack it, and give the folder"
+    packed = start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
+    if packed or path.suffix.lower() in _ARCHIVES:
+        return "it is damaged, or no archive of images; download it again"
     return ""
 
 

@@ -1,7 +1,8 @@
 """CelebA: aligned faces with 40 attributes, and the official partition."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import TypeVar
 
 from scratchgan.datasets.schema import SPLITS
 from scratchgan.datasets.sources.files import Files
@@ -9,7 +10,8 @@ from scratchgan.datasets.sources.image_files import is_image
 from scratchgan.datasets.sources.source import Source, SourceImage
 from scratchgan.errors import DatasetError
 
-_ARCHIVE = "img_align_celeba.zip"
+_FOLDER = "img_align_celeba"
+_ARCHIVE = f"{_FOLDER}.zip"
 _ATTRIBUTES = "list_attr_celeba"
 _PARTITION = "list_eval_partition"
 _IDENTITIES = "identity_CelebA"
@@ -18,6 +20,8 @@ _PARTITIONS = {
     "1": SPLITS["validation"],
     "2": SPLITS["test"],
 }
+
+Value = TypeVar("Value")
 
 
 class CelebA(Source):
@@ -44,23 +48,24 @@ class CelebA(Source):
                 raise DatasetError(f"{files.path} has no images: it needs {self.needs}")
             self._pictures = files.inside(archives[0])
             self._images = [file for file in self._pictures.files if is_image(file)]
-        attributes = _table(files, _ATTRIBUTES)
-        self.attribute_names, self._attributes = None, None
-        if attributes is not None:
-            self.attribute_names, lines = attributes
-            self._attributes = {name: _zeros_and_ones(v) for name, v in lines.items()}
-        self._splits = _column(files, _PARTITION, _PARTITIONS)
+        self.attribute_names, self._attributes = _read_list(
+            files, _ATTRIBUTES, _zeros_and_ones
+        )
+        _, self._splits = _read_list(files, _PARTITION, _split)
         self.has_splits = self._splits is not None
-        self._people = _column(files, _IDENTITIES, None)
+        _, self._people = _read_list(files, _IDENTITIES, _person)
         self.labelled = self._people is not None
         self._check()
 
     @classmethod
     def recognises(cls, files: Files) -> bool:
         """Return whether CelebA's archive, or its list of attributes, is there."""
-        lists = files.named(f"{_ATTRIBUTES}.txt", f"{_ATTRIBUTES}.csv")
-        images = files.named(_ARCHIVE) or any(is_image(file) for file in files.files)
-        return bool(images) and bool(lists or files.named(_ARCHIVE))
+        if files.named(_ARCHIVE):
+            return True
+        is_celeba = files.path.name in (_ARCHIVE, _FOLDER) or files.named(
+            f"{_ATTRIBUTES}.txt", f"{_ATTRIBUTES}.csv"
+        )
+        return bool(is_celeba) and any(is_image(file) for file in files.files)
 
     def __len__(self) -> int:
         return len(self._images)
@@ -70,10 +75,15 @@ class CelebA(Source):
             yield SourceImage(
                 file.name,
                 partial(self._pictures.read, file),
-                self._people[file.base] - 1 if self._people else None,
+                self._people[file.base] if self._people else None,
                 self._splits[file.base] if self._splits else SPLITS["train"],
                 self._attributes[file.base] if self._attributes else None,
             )
+
+    @property
+    def refused(self) -> list[tuple[str, str]]:
+        """Members of the archive that are no plain files, each with the reason."""
+        return self._pictures.refused
 
     def close(self) -> None:
         """Close the archive."""
@@ -96,42 +106,46 @@ class CelebA(Source):
                     )
 
 
-def _table(files: Files, title: str) -> tuple[list[str], dict[str, list[str]]] | None:
-    """Return names of columns and the values by image of a list, or None.
+def _read_list(
+    files: Files, title: str, read: Callable[[list[str]], Value]
+) -> tuple[list[str] | None, dict[str, Value] | None]:
+    """Return names of columns and what each image's line says; None without the list.
 
     As .txt: perhaps a line with the number of images, perhaps one with the names of
     the columns, then an image and its values on each line. As .csv: names, then lines.
     """
     found = files.named(f"{title}.txt", f"{title}.csv")
     if not found:
-        return None
+        return None, None
     file = found[0]
-    lines = [
-        line.replace(",", " ").split() for line in files.read_text(file).splitlines()
-    ]
-    lines = [line for line in lines if line]
-    claimed = None
-    if lines and len(lines[0]) == 1 and lines[0][0].isdigit():
-        claimed = int(lines.pop(0)[0])
+    where = f"{file.name} in {files.path}"
     names: list[str] = []
-    if lines and not lines[0][0].endswith((".jpg", ".png")):
-        names = lines.pop(0)
-        if file.ending == ".csv":
-            names = names[1:]  # "image_id"
-    rows = {line[0]: line[1:] for line in lines}
-    width = len(names) or 1
-    wrong = next((line for line in lines if len(line) != 1 + width), None)
-    if wrong is not None:
+    claimed = None
+    values: dict[str, Value] = {}
+    for line in files.read_text(file).splitlines():
+        image, *words = line.replace(",", " ").split() or [""]
+        if image.endswith((".jpg", ".png")):
+            if len(words) != (len(names) or 1):
+                raise DatasetError(
+                    f"{where}: the line of {image} has {len(words)} values, expected "
+                    f"{len(names) or 1}"
+                )
+            try:
+                values[image] = read(words)
+            except ValueError as error:
+                raise DatasetError(f"{where}: the line of {image}: {error}") from error
+        elif image.isdigit() and not words and not values:
+            claimed = int(image)
+        elif image and not values and not names:
+            # A .csv names the column of images, too: "image_id".
+            names = words if file.ending == ".csv" else [image, *words]
+        elif image:
+            raise DatasetError(f"{where}: {line[:80]!r} is the line of no image")
+    if claimed is not None and claimed != len(values):
         raise DatasetError(
-            f"{file.name} in {files.path}: the line of {wrong[0]} has "
-            f"{len(wrong) - 1} values, expected {width}"
+            f"{where} says {claimed} images and lists {len(values)}: it is cut short"
         )
-    if claimed is not None and claimed != len(rows):
-        raise DatasetError(
-            f"{file.name} in {files.path} says {claimed} images and lists "
-            f"{len(rows)}: it is cut short"
-        )
-    return names, rows
+    return names, values
 
 
 def _zeros_and_ones(values: list[str]) -> bytes:
@@ -140,26 +154,20 @@ def _zeros_and_ones(values: list[str]) -> bytes:
     >>> list(_zeros_and_ones(["-1", "1", "0"]))
     [0, 1, 0]
     """
-    if set(values) <= {"-1", "1", "0"}:
-        return bytes(value == "1" for value in values)
-    strange = next(iter(set(values) - {"-1", "1", "0"}))
-    raise DatasetError(f"{_ATTRIBUTES}: a value is {strange!r}, expected -1 or 1")
+    if strange := set(values) - {"-1", "1", "0"}:
+        raise ValueError(f"a value is {min(strange)!r}, expected -1 or 1")
+    return bytes(value == "1" for value in values)
 
 
-def _column(
-    files: Files, title: str, values: dict[str, int] | None
-) -> dict[str, int] | None:
-    """Return the only value of each image in a list, or None without the list."""
-    table = _table(files, title)
-    if table is None:
-        return None
-    column = {name: row[0] for name, row in table[1].items()}
-    try:
-        if values is None:
-            return {name: int(text) for name, text in column.items()}
-        return {name: values[text] for name, text in column.items()}
-    except (ValueError, KeyError) as error:
-        expected = ", ".join(values) if values else "a number"
-        raise DatasetError(
-            f"{title} in {files.path}: a value is {error}, expected {expected}"
-        ) from error
+def _split(values: list[str]) -> int:
+    if values[0] not in _PARTITIONS:
+        raise ValueError(f"the part is {values[0]!r}, expected 0, 1 or 2")
+    return _PARTITIONS[values[0]]
+
+
+def _person(values: list[str]) -> int:
+    """Return a label from 0; the list counts from 1."""
+    text = values[0]
+    if not (text.isdecimal() and len(text) < 8 and int(text) > 0):
+        raise ValueError(f"the person is {text!r}, expected a number from 1")
+    return int(text) - 1

@@ -26,7 +26,7 @@ _SIDE = 32
 _PIXELS = 3 * _SIDE * _SIDE
 
 _BATCH = re.compile(r"(data_batch_\d+|test_batch)(\.bin)?")
-_PNG = re.compile(r"\d+_(\w+)\.png")
+_PNG = re.compile(r"\d{1,9}_(\w+)\.png")
 _ARCHIVES = ("cifar-10-python.tar.gz", "cifar-10-binary.tar.gz")
 
 
@@ -103,7 +103,10 @@ class Cifar10(PixelArrays):
 
 
 class Cifar10Png(Source):
-    """CIFAR-10 as PNG files ``train/0_frog.png`` and ``test/0_cat.png``."""
+    """CIFAR-10 as PNG files ``train/0_frog.png`` and ``test/0_cat.png``.
+
+    The images are in the order of their numbers, whatever folders they are in.
+    """
 
     kind = "cifar10"
     needs = "train/0_frog.png and so on"
@@ -121,12 +124,14 @@ class Cifar10Png(Source):
                 f"{strange[0]} in {files.path}: expected a name such as 0_frog.png, "
                 f"with one of {', '.join(CLASSES)}"
             )
+        splits, _ = split_folders([file.name for file in self._images])
         # By number, not by text: 2_cat comes before 10_cat.
-        self._images.sort(key=lambda file: (_folder(file), _number(file)))
-        self._splits, _ = split_folders([file.name for file in self._images])
-        rows = sorted(range(len(self._images)), key=lambda row: self._splits[row])
-        self._images = [self._images[row] for row in rows]
-        self._splits = [self._splits[row] for row in rows]
+        rows = sorted(
+            zip(splits, self._images, strict=True),
+            key=lambda row: (row[0], _number(row[1]), row[1].name),
+        )
+        self._splits = [split for split, _ in rows]
+        self._images = [file for _, file in rows]
 
     @classmethod
     def recognises(cls, files: Files) -> bool:
@@ -153,10 +158,6 @@ def _class_of(file: File) -> str | None:
     return match[1] if match and match[1] in CLASSES else None
 
 
-def _folder(file: File) -> str:
-    return file.name.rpartition("/")[0]
-
-
 def _number(file: File) -> int:
     return int(file.base.partition("_")[0])
 
@@ -176,7 +177,11 @@ def _read_python(data: bytes) -> tuple[np.ndarray, np.ndarray, list[str] | None]
     content = load_plain_pickle(data)
     if not isinstance(content, dict):
         raise ValueError(f"it holds a {type(content).__name__}, expected a dict")
-    content = {_text(key): value for key, value in content.items()}
+    content = {
+        _text(key): value
+        for key, value in content.items()
+        if isinstance(key, str | bytes)
+    }
     planes, labels = content.get("data"), content.get("labels")
     if not isinstance(planes, np.ndarray) or labels is None:
         found = ", ".join(map(repr, content)) or "nothing"
@@ -185,13 +190,31 @@ def _read_python(data: bytes) -> tuple[np.ndarray, np.ndarray, list[str] | None]
         raise ValueError(
             f"'data' is {planes.dtype} {planes.shape}, expected uint8 (n, {_PIXELS})"
         )
-    names = content.get("filenames")
-    if names is not None:
-        names = [_text(name) for name in names]
-        if len(names) != len(planes):
-            raise ValueError(f"{len(planes)} images and {len(names)} filenames")
-    return planes, np.asarray(labels, dtype=np.int64), names
+    return planes, _labels(labels), _filenames(content.get("filenames"), len(planes))
 
 
-def _text(value: object) -> str:
-    return value.decode("latin1") if isinstance(value, bytes) else str(value)
+def _labels(labels: object) -> np.ndarray:
+    if (
+        isinstance(labels, np.ndarray)
+        and labels.ndim == 1
+        and labels.dtype.kind in "iu"
+    ):
+        return labels.astype(np.int64)
+    if isinstance(labels, list) and all(type(label) is int for label in labels):
+        # Clipped to what int64 holds; the range is checked, and named, by the caller.
+        return np.array([max(-1, min(label, 2**31)) for label in labels], np.int64)
+    raise ValueError("'labels' are no integers")
+
+
+def _filenames(names: object, count: int) -> list[str] | None:
+    if names is None:
+        return None
+    if not isinstance(names, list) or len(names) != count:
+        raise ValueError(f"'filenames' are not one for each of {count} images")
+    if not all(isinstance(name, str | bytes) for name in names):
+        raise ValueError("'filenames' are no text")
+    return [_text(name) for name in names]
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin1") if isinstance(value, bytes) else value

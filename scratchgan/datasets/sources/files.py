@@ -4,17 +4,11 @@ Whatever a name inside an archive says ("../../x", "C:/x", a link), it is text a
 a path to write to or to read from.
 """
 
-import bz2
-import gzip
-import io
 import lzma
-import os
-import stat
 import tarfile
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from types import TracebackType
@@ -27,18 +21,16 @@ from scratchgan.errors import DatasetError
 MAX_FILE_BYTES = 256 * 1024 * 1024
 
 # What goes wrong while a damaged archive is read.
-_DAMAGE = (
+DAMAGE = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
     lzma.LZMAError,
-    NotImplementedError,  # a compression method Python does not have
-    RuntimeError,
+    RuntimeError,  # also: a compression method Python does not have
     EOFError,
     OSError,
     ValueError,
 )
-_LINK = "a link inside an archive"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +95,7 @@ class Files(ABC):
         """
         try:
             return self._open(file)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise UnreadableImage(self._reason(error)) from error
 
     def read(self, file: File) -> bytes:
@@ -118,7 +110,7 @@ class Files(ABC):
             try:
                 with self._open(file) as stream:
                     data = stream.read(MAX_FILE_BYTES + 1)
-            except _DAMAGE as error:
+            except DAMAGE as error:
                 raise UnreadableImage(self._reason(error)) from error
             if len(data) <= MAX_FILE_BYTES:
                 return data
@@ -171,177 +163,6 @@ class Files(ABC):
         self.close()
 
 
-class Folder(Files):
-    """All files in a folder and in the folders below it; links are followed."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        names = sorted(_names_below(path))
-        self.files = [File(name, 0, path / name) for name in names]
-        self.refused = []
-        self._archives: list[Files] = []
-
-    def _open(self, file: File) -> BinaryIO:
-        if not stat.S_ISREG(os.stat(file.place).st_mode):
-            raise OSError("not a regular file")  # opening a pipe could wait for ever
-        return open(file.place, "rb")
-
-    def inside(self, file: File) -> Files:
-        """Open an archive in the folder; it is closed with the folder."""
-        self._archives.append(open_files(file.place))
-        return self._archives[-1]
-
-    def close(self) -> None:
-        """Close the archives that were opened."""
-        for archive in self._archives:
-            archive.close()
-
-    def _reason(self, error: Exception) -> str:
-        return getattr(error, "strerror", None) or str(error)
-
-
-class SingleFile(Folder):
-    """One file that is no archive."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.files = [File(path.name, 0, path)]
-        self.refused = []
-        self._archives = []
-
-
-class Zip(Files):
-    """The members of a zip file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise DatasetError(
-                f"{path} is not a whole zip file ({error}); download or copy it again"
-            ) from error
-        self.files, self.refused = [], []
-        for member in self._zip.infolist():
-            name = plain_name(member.filename)
-            if member.is_dir() or is_hidden(name):
-                continue
-            if stat.S_ISLNK(member.external_attr >> 16):
-                self.refused.append((name, _LINK))
-            else:
-                self.files.append(File(name, member.file_size, member))
-        if any(file.place.flag_bits & 1 for file in self.files):
-            self.close()
-            raise DatasetError(
-                f"{path} is protected by a password; unpack it and give the folder"
-            )
-        # Names can occur twice in a zip; their place in it decides then.
-        self.files.sort(key=lambda file: (file.name, file.place.header_offset))
-
-    def _open(self, file: File) -> BinaryIO:
-        return self._zip.open(file.place)
-
-    def close(self) -> None:
-        """Close the zip file."""
-        self._zip.close()
-
-
-class Tar(Files):
-    """The members of a tar file, compressed or not; of a tar in it, its members.
-
-    ImageNet comes as one tar that holds a tar for each class: "n01440764.tar" inside
-    counts as a folder "n01440764".
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file, compressed = _open_decompressed(path)
-        self.files, self.refused = [], []
-        try:
-            self._list(0, None, "")
-        except _DAMAGE as error:
-            self.close()
-            raise DatasetError(
-                f"{path} is not a whole tar file ({error}); download or copy it again"
-            ) from error
-        if not compressed:
-            self.files.sort(key=lambda file: (file.name, file.place))
-
-    def _list(self, start: int, end: int | None, folder: str) -> None:
-        self._file.seek(start)
-        with tarfile.open(fileobj=self._file, mode="r:") as tar:
-            while (member := tar.next()) is not None:
-                tar.members.clear()  # or a million of them would fill the memory
-                if end is not None and member.offset >= end:
-                    break
-                name = plain_name(folder + member.name)
-                if member.isdir() or is_hidden(name):
-                    continue
-                place, size = member.offset_data, member.size
-                if not member.isreg() or member.issparse():
-                    is_link = member.issym() or member.islnk()
-                    self.refused.append((name, _LINK if is_link else "no plain file"))
-                elif name.endswith(".tar") and not folder:
-                    self._list(place, place + size, name[: -len(".tar")] + "/")
-                else:
-                    self.files.append(File(name, size, place))
-
-    def _open(self, file: File) -> BinaryIO:
-        return io.BufferedReader(_Stretch(self._file, file.place, file.size))
-
-    def close(self) -> None:
-        """Close the tar file."""
-        self._file.close()
-
-
-class _Stretch(io.RawIOBase):
-    """Some consecutive bytes of a file, as a file."""
-
-    def __init__(self, file: BinaryIO, start: int, size: int) -> None:
-        self._file = file
-        self._at = start
-        self._end = start + size
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:
-        wanted = min(len(buffer), self._end - self._at)
-        self._file.seek(self._at)
-        data = self._file.read(wanted)
-        if len(data) < wanted and not data:
-            raise EOFError("the file is cut short")
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
-
-
-def open_files(path: Path) -> Files:
-    """Open a folder, a zip, a tar, or any other file by itself.
-
-    Parameters
-    ----------
-    path : Path
-        Of something that exists.
-
-    Raises
-    ------
-    DatasetError
-        An archive is damaged or protected by a password.
-    """
-    if path.is_dir():
-        return Folder(path)
-    if first_bytes(path).startswith(b"PK\x03\x04") or zipfile.is_zipfile(path):
-        return Zip(path)
-    try:
-        # A tar begins with the header of its first member.
-        with _open_decompressed(path)[0] as file:
-            tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "replace")
-    except _DAMAGE:
-        return SingleFile(path)
-    return Tar(path)
-
-
 def plain_name(name: str) -> str:
     r"""Return an archive member's name as a relative path that leads nowhere else.
 
@@ -362,46 +183,3 @@ def first_bytes(path: Path) -> bytes:
     """Return the first 512 bytes of a file."""
     with open(path, "rb") as file:
         return file.read(512)
-
-
-def _open_decompressed(path: Path) -> tuple[BinaryIO, bool]:
-    """Open a file through the decompressor its first bytes ask for, if any."""
-    start = first_bytes(path)
-    for magic, opener in (
-        (b"\x1f\x8b", gzip.open),
-        (b"BZh", bz2.open),
-        (b"\xfd7zXZ\x00", lzma.open),
-    ):
-        if start.startswith(magic):
-            return opener(path, "rb"), True
-    return open(path, "rb"), False
-
-
-def _names_below(top: Path) -> Iterator[str]:
-    """Yield the paths of all visible files below a folder, relative and with "/".
-
-    Links to folders are followed, and each real folder is read once, so that a link
-    back to a folder above does no harm.
-    """
-    visited = {top.resolve()}
-    waiting = [(top, "")]
-    while waiting:
-        folder, prefix = waiting.pop()
-        # Sorted with links last: what a folder is called does not depend on the disk.
-        entries = sorted(
-            os.scandir(folder), key=lambda entry: (entry.is_symlink(), entry.name)
-        )
-        for entry in entries:
-            name = prefix + entry.name
-            if is_hidden(entry.name):
-                continue
-            is_link = entry.is_symlink()
-            # A link to itself makes entry.is_dir() raise; isdir() says False.
-            if os.path.isdir(entry.path) if is_link else entry.is_dir():
-                real = Path(entry.path).resolve()
-                if real not in visited:
-                    visited.add(real)
-                    waiting.append((Path(entry.path), f"{name}/"))
-            # A broken link is listed, and skipped with its reason when it is read.
-            elif is_link or entry.is_file():
-                yield name

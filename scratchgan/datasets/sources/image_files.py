@@ -32,7 +32,7 @@ class ImageFiles(Source):
     """All image files, in the order of their names.
 
     Folders "train", "test" and so on are splits; two or more other folders at the top
-    are classes.
+    are classes, if there are training images of each.
     """
 
     kind = "images"
@@ -45,7 +45,18 @@ class ImageFiles(Source):
         self._splits, inner = split_folders(names)
         self.has_splits = len(set(self._splits)) > 1
         self.class_names, self._labels = class_folders(inner)
+        if self.has_splits and self._some_class_is_not_trained():
+            self.class_names, self._labels = None, [None] * len(names)
         self.labelled = self.class_names is not None
+
+    def _some_class_is_not_trained(self) -> bool:
+        """Return whether a folder of other splits is no class of the training set.
+
+        Then the folders there mean something else, such as "val/images/1.jpg".
+        """
+        pairs = set(zip(self._labels, self._splits, strict=True))
+        trained = {label for label, split in pairs if split == SPLITS["train"]}
+        return {label for label, _ in pairs} != trained
 
     @classmethod
     def recognises(cls, files: Files) -> bool:

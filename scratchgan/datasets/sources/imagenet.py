@@ -3,7 +3,7 @@
 import re
 
 from scratchgan.datasets.sources.files import Files
-from scratchgan.datasets.sources.image_files import ImageFiles
+from scratchgan.datasets.sources.image_files import ImageFiles, is_image
 
 _SYNSET = re.compile(r"n\d{8}")
 
@@ -32,5 +32,9 @@ class ImageNet(ImageFiles):
         """Return whether images lie in folders named by synset numbers."""
         if files.named("ILSVRC2012_img_train.tar"):
             return True
-        parents = {file.name.split("/")[-2] for file in files.files if "/" in file.name}
+        parents = {
+            file.name.split("/")[-2]
+            for file in files.files
+            if is_image(file) and "/" in file.name
+        }
         return len(parents) > 1 and all(map(_SYNSET.fullmatch, parents))

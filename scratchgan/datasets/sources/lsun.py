@@ -1,6 +1,5 @@
 """LSUN: a folder with an LMDB database of image files for each category."""
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any
 
 from scratchgan.datasets.images import UnreadableImage
 from scratchgan.datasets.schema import SPLITS
-from scratchgan.datasets.sources.files import Files, Folder
+from scratchgan.datasets.sources.files import Files
+from scratchgan.datasets.sources.folders import Folder
 from scratchgan.datasets.sources.source import Source, SourceImage
 from scratchgan.errors import DatasetError
 
-_FOLDER = re.compile(r"(?P<category>\w+?)(_(?P<split>train|val|test))?(_lmdb)?")
 _SPLITS = {
     "train": SPLITS["train"],
     "val": SPLITS["validation"],
@@ -99,11 +98,9 @@ class _Database:
         self._lmdb = _lmdb()
         self.path = data_file.resolve().parent
         self._environment = self._open(data_file)
-        self._transaction = self._environment.begin(buffers=False)
+        self._transaction = self._environment.begin()
         self.count = self._environment.stat()["entries"]
-        match = _FOLDER.fullmatch(self.path.name)
-        self.category = match["category"] if match else self.path.name
-        self.split = _SPLITS[(match and match["split"]) or "train"]
+        self.category, self.split = category_and_split(self.path.name)
 
     def _open(self, data_file: Path) -> Any:
         try:
@@ -128,11 +125,18 @@ class _Database:
         return environment
 
     def keys(self) -> Iterator[bytes]:
+        found = 0
         try:
             with self._transaction.cursor() as cursor:
-                yield from cursor.iternext(keys=True, values=False)
+                for key in cursor.iternext(keys=True, values=False):
+                    found += 1
+                    yield key
         except self._lmdb.Error as error:
             raise DatasetError(f"{self.path} is damaged ({error})") from error
+        if found != self.count:
+            raise DatasetError(
+                f"{self.path} is damaged: {found:,} of {self.count:,} entries"
+            )
 
     def read(self, key: bytes) -> bytes:
         try:
@@ -146,6 +150,21 @@ class _Database:
     def close(self) -> None:
         self._transaction.abort()
         self._environment.close()
+
+
+def category_and_split(folder: str) -> tuple[str, int]:
+    """Return what a folder's name says.
+
+    >>> category_and_split("church_outdoor_val_lmdb")
+    ('church_outdoor', 1)
+    >>> category_and_split("test_lmdb")  # images of all categories
+    ('test', 2)
+    """
+    name = folder.removesuffix("_lmdb")
+    category, _, split = name.rpartition("_")
+    if split not in _SPLITS:
+        return name, SPLITS["train"]
+    return category or name, _SPLITS[split]
 
 
 def _lmdb() -> ModuleType:

@@ -19,6 +19,7 @@ from scratchgan.datasets.sources.source import Source, SourceImage
 from scratchgan.errors import DatasetError
 
 _TABLES = ("metadata.csv", "metadata.jsonl")
+_MOST_CLASSES = 1_000_000  # a larger number is a name
 _NOT_ATTRIBUTES = ("file_name", "label", "split", "source_file")
 
 
@@ -89,7 +90,9 @@ class MetadataFolder(Source):
         if all(value in (None, "") for value in values):
             return None, None
         numbers = [_number(value) for value in values]
-        if all(n is not None and n >= 0 and n == int(n) for n in numbers):
+        if all(
+            n is not None and 0 <= n < _MOST_CLASSES and n % 1 == 0 for n in numbers
+        ):
             return None, [int(n) for n in numbers]
         if any(value in (None, "") for value in values):
             row = next(i for i, value in enumerate(values) if value in (None, ""))
@@ -132,7 +135,8 @@ def _read_table(files: Files, table: File) -> dict[str, dict[str, Any]]:
         if table.ending == ".csv":
             lines = list(csv.DictReader(io.StringIO(text), strict=True))
         else:
-            lines = [json.loads(line) for line in text.splitlines() if line.strip()]
+            # Not splitlines(): JSON's texts may hold the line ends of Unicode.
+            lines = [json.loads(line) for line in text.split("\n") if line.strip()]
     except (csv.Error, ValueError, RecursionError) as error:
         raise DatasetError(f"{where} cannot be read: {error}") from error
     rows = {}
@@ -154,6 +158,6 @@ def _number(value: Any) -> float | None:
     """
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

@@ -1,24 +1,25 @@
 """MNIST and Fashion-MNIST: four idx files, gzipped or not."""
 
+import contextlib
 import gzip
 import io
+import math
 import re
-import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, ClassVar
 
 import numpy as np
 
-from scratchgan.datasets.images import UnreadableImage
+from scratchgan.datasets.images import MAX_PIXELS, UnreadableImage
 from scratchgan.datasets.schema import SPLITS
-from scratchgan.datasets.sources.files import File, Files
+from scratchgan.datasets.sources.files import DAMAGE, MAX_FILE_BYTES, File, Files
 from scratchgan.datasets.sources.pixel_arrays import PixelArrays, PixelBlock
 from scratchgan.errors import DatasetError
 
 # train-images-idx3-ubyte.gz; some copies have a dot: train-images.idx3-ubyte
 _NAME = re.compile(r"(train|t10k)-(images|labels)[-.]idx([13])-ubyte(\.gz)?")
 _SPLITS = {"train": SPLITS["train"], "t10k": SPLITS["test"]}
-_BLOCK = 4096
+_BLOCK_BYTES = 4 << 20
 
 FASHION = [
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat",
@@ -77,10 +78,11 @@ class Mnist(PixelArrays):
         for part, file, labels in self._pairs:
             with self._stream(file) as stream:
                 _read_sizes(stream, file, dimensions=3)
-                for start in range(0, len(labels), _BLOCK):
-                    stop = min(start + _BLOCK, len(labels))
+                rows = max(1, _BLOCK_BYTES // math.prod(self._shape))
+                for start in range(0, len(labels), rows):
+                    stop = min(start + rows, len(labels))
                     shape = (stop - start, *self._shape)
-                    pixels = _read_bytes(stream, file, int(np.prod(shape)))
+                    pixels = _read_bytes(stream, file, math.prod(shape))
                     names = [f"{part}/{i:05d}" for i in range(start, stop)]
                     yield PixelBlock(
                         names,
@@ -88,6 +90,7 @@ class Mnist(PixelArrays):
                         labels[start:stop],
                         _SPLITS[part],
                     )
+                _expect_end(stream, file)
 
     def _add(self, part: str, images: File, labels: File) -> None:
         """Read sizes and labels of a pair of files, and check that they fit."""
@@ -96,8 +99,12 @@ class Mnist(PixelArrays):
         with self._stream(labels) as stream:
             (label_count,) = _read_sizes(stream, labels, dimensions=1)
             values = _read_bytes(stream, labels, label_count).astype(np.int64)
-            if stream.read(1):
-                raise DatasetError(f"{labels.name} has more than {label_count} labels")
+            _expect_end(stream, labels)
+        if not 0 < math.prod(shape) <= MAX_PIXELS:
+            raise DatasetError(
+                f"{images.name} says its images are {shape[0]}x{shape[1]} pixels; "
+                "download it again"
+            )
         if count != label_count:
             raise DatasetError(
                 f"{images.name} has {count} images and {labels.name} {label_count} "
@@ -117,23 +124,35 @@ class Mnist(PixelArrays):
             return FASHION
         return [str(digit) for digit in range(max(9, labels.max(initial=0)) + 1)]
 
-    def _stream(self, file: File) -> BinaryIO:
+    @contextlib.contextmanager
+    def _stream(self, file: File) -> Iterator[BinaryIO]:
+        """Open a file, through gzip if it needs that; damage is a DatasetError."""
         try:
-            stream = self.files.open(file)
-        except UnreadableImage as error:
-            raise DatasetError(f"{file.name} in {self.path}: {error}") from error
-        # By the content, not the name: browsers unpack some downloads by themselves.
-        buffered = io.BufferedReader(stream)
-        is_gzip = buffered.peek(2)[:2] == b"\x1f\x8b"
-        return gzip.GzipFile(fileobj=buffered) if is_gzip else buffered
+            with contextlib.ExitStack() as stack:
+                stream = stack.enter_context(io.BufferedReader(self.files.open(file)))
+                # By the content, not the name: browsers unpack some downloads.
+                if stream.peek(2)[:2] == b"\x1f\x8b":
+                    stream = stack.enter_context(gzip.GzipFile(fileobj=stream))
+                yield stream
+        except (UnreadableImage, *DAMAGE) as error:
+            raise DatasetError(
+                f"{file.name} in {self.path} is damaged ({error}); download it again"
+            ) from error
 
 
 def _find(files: Files, part: str, what: str) -> File | None:
+    """Return a set's file of images or labels, packed or not, if it is there."""
+    found: list[File] = []
     for file in files.files:
         match = _NAME.fullmatch(file.base)
         if match and match[1] == part and match[2] == what:
-            return file
-    return None
+            found.append(file)
+    if len({file.base for file in found}) < len(found):
+        raise DatasetError(
+            f"{files.path} holds {found[0].name} and {found[1].name}, so several sets; "
+            "name the folder of one of them"
+        )
+    return found[0] if found else None
 
 
 def _read_sizes(stream: BinaryIO, file: File, dimensions: int) -> list[int]:
@@ -149,12 +168,18 @@ def _read_sizes(stream: BinaryIO, file: File, dimensions: int) -> list[int]:
 
 
 def _read_bytes(stream: BinaryIO, file: File, count: int) -> np.ndarray:
-    try:
-        data = stream.read(count)
-    except (OSError, EOFError, zlib.error) as error:
+    """Read so many bytes, or raise DatasetError."""
+    if count > MAX_FILE_BYTES:
         raise DatasetError(
-            f"{file.name} is damaged ({error}); download it again"
-        ) from error
+            f"{file.name} says that {count:,} bytes follow; download it again"
+        )
+    data = stream.read(count)
     if len(data) < count:
         raise DatasetError(f"{file.name} is cut short; download it again")
     return np.frombuffer(data, np.uint8)
+
+
+def _expect_end(stream: BinaryIO, file: File) -> None:
+    """Raise DatasetError where something follows; gzip compares its checksum here."""
+    if stream.read(1):
+        raise DatasetError(f"{file.name} is longer than it says; download it again")

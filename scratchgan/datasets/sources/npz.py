@@ -1,11 +1,12 @@
 """NumPy's .npz with ``images`` and ``labels``."""
 
+import math
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
 
-from scratchgan.datasets.images import UnreadableImage
+from scratchgan.datasets.images import MAX_PIXELS, UnreadableImage
 from scratchgan.datasets.schema import SPLITS
 from scratchgan.datasets.sources.files import Files
 from scratchgan.datasets.sources.pixel_arrays import PixelArrays, PixelBlock
@@ -33,6 +34,9 @@ class Npz(PixelArrays):
             raise DatasetError(f"{files.path} holds {found}, expected 'images'")
         with self._open("images") as stream:
             self._shape = self._header(stream, "images")[0]
+        size = self._members["images"].size
+        if 0 < size < math.prod(self._shape):
+            raise DatasetError(f"{files.path} is cut short: 'images' is {self._shape}")
         self._labels = self._column("labels", "iu")
         self._split = self._column("split", "iu")
         self.labelled = self._labels is not None
@@ -54,12 +58,13 @@ class Npz(PixelArrays):
     def blocks(self) -> Iterator[PixelBlock]:
         """Yield some megabytes at a time."""
         count, *shape = self._shape
-        rows = max(1, _BLOCK_BYTES // max(1, int(np.prod(shape))))
+        image_bytes = math.prod(shape)
+        rows = max(1, _BLOCK_BYTES // image_bytes)
         with self._open("images") as stream:
             self._header(stream, "images")
             for start in range(0, count, rows):
                 stop = min(start + rows, count)
-                data = _read(stream, (stop - start) * int(np.prod(shape)), self.path)
+                data = _read(stream, (stop - start) * image_bytes, self.path)
                 yield PixelBlock(
                     [f"{i:06d}" for i in range(start, stop)],
                     np.frombuffer(data, np.uint8).reshape(stop - start, *shape),
@@ -100,20 +105,23 @@ class Npz(PixelArrays):
                 (2, 0): np.lib.format.read_array_header_2_0,
             }[version]
             shape, fortran, dtype = read(stream)
-        except (ValueError, KeyError, OSError, EOFError) as error:
+        # The header is Python's text of a dict: a damaged one raises nearly anything.
+        except Exception as error:
             raise DatasetError(
                 f"{name} in {self.path} is no NumPy array ({error})"
             ) from error
         if name == "images":
             right = len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3))
             if dtype != np.uint8 or not right or fortran:
-                order = " in Fortran order" if fortran else ""
+                order = ", in Fortran order" if fortran else ""
                 raise DatasetError(
-                    f"{self.path}: 'images' is {dtype} {shape}{order}, expected uint8 "
-                    "(N, H, W) or (N, H, W, C) with C = 1 or 3"
+                    f"{self.path}: 'images' is {dtype} {shape}{order}; expected uint8 "
+                    "(N, H, W) or (N, H, W, C) with C = 1 or 3, in C order"
                 )
-            if 0 in shape:
-                raise DatasetError(f"{self.path}: 'images' is empty, {shape}")
+            if min(shape) < 1 or math.prod(shape[1:]) > 3 * MAX_PIXELS:
+                raise DatasetError(
+                    f"{self.path}: 'images' is {shape}, so there is no image in it"
+                )
         return shape, dtype
 
     def _column(self, name: str, kinds: str) -> np.ndarray | None:
@@ -135,13 +143,16 @@ class Npz(PixelArrays):
             return None
         with self._open(name) as stream:
             shape, dtype = self._header(stream, name)
-            size = int(np.prod(shape)) * dtype.itemsize
-            if dtype.kind != "U" or len(shape) != 1 or size > _MOST_TEXT_BYTES:
+            size = math.prod(shape) * dtype.itemsize
+            if dtype.kind != "U" or len(shape) != 1 or not 0 < size < _MOST_TEXT_BYTES:
                 raise DatasetError(
                     f"{self.path}: '{name}' is {dtype} {shape}, expected text (K,)"
                 )
             data = _read(stream, size, self.path)
-        return [str(text) for text in np.frombuffer(data, dtype)]
+        try:
+            return [str(text) for text in np.frombuffer(data, dtype)]
+        except ValueError as error:  # numbers that are no characters
+            raise DatasetError(f"{self.path}: '{name}' is no text ({error})") from error
 
 
 def _read(stream: BinaryIO, size: int, path: object) -> bytes:

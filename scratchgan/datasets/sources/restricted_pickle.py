@@ -1,18 +1,36 @@
 """Reading a pickle that may be hostile: arrays, lists, dicts, strings and numbers.
 
-A pickle is a program that may call any function. This reader resolves four names, all
-to functions of its own that can only build an `ArrayRecord`, and refuses any other; so
-not even NumPy's own code for pickles runs on foreign bytes.
+A pickle is a program that may call any function. This reader first looks through the
+whole program, and runs it only if it is short and has no instructions but those that
+plain data needs. Then it resolves a few names, all to functions of its own that can
+only build an `_ArrayRecord`, and refuses any other; so not even NumPy's own code for
+pickles runs on foreign bytes.
 """
 
 import io
 import pickle
+import pickletools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 _ALLOWED = ("b1", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8")
+
+# What Python 2 and 3 use in protocols 2 to 5 for dicts, lists, arrays and so on.
+_OPCODES = frozenset(
+    "PROTO FRAME STOP MARK MEMOIZE BINPUT LONG_BINPUT BINGET LONG_BINGET"
+    " NONE NEWTRUE NEWFALSE BININT BININT1 BININT2 LONG1 BINFLOAT"
+    " SHORT_BINSTRING BINSTRING SHORT_BINBYTES BINBYTES BINBYTES8 BYTEARRAY8"
+    " SHORT_BINUNICODE BINUNICODE BINUNICODE8"
+    " EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM SETITEMS"
+    " EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 GLOBAL STACK_GLOBAL REDUCE BUILD".split()
+)
+# A batch of CIFAR-10 has about 60,000.
+_MOST_OPCODES = 1_000_000
+# An array takes a few. To hash a tuple in a tuple in a tuple ... ends the process, as
+# Python does not count how deep it is.
+_MOST_TUPLES = 1000
 
 
 class RefusedPickle(ValueError):  # noqa: N818  the caller says what is wrong
@@ -63,15 +81,17 @@ def load_plain_pickle(data: bytes) -> Any:
     Returns
     -------
     object
-        Dicts, lists, tuples, strings, bytes and numbers; an array anywhere among them
-        comes as a read-only ndarray, where it is the value of a dict, or stands alone.
+        Dicts, lists, tuples, strings, bytes and numbers. An array comes as a read-only
+        ndarray where it stands alone, or is a value of the outermost dict. One list may
+        occur many times, also in itself: walk through no more than one level.
 
     Raises
     ------
     RefusedPickle
-        The pickle is damaged, or names any class or function but those of arrays.
+        The pickle is damaged, or has more than plain data and arrays.
     """
     try:
+        _check_opcodes(data)
         return _unwrapped(_Reader(io.BytesIO(data), encoding="bytes").load())
     except RefusedPickle:
         raise
@@ -81,12 +101,26 @@ def load_plain_pickle(data: bytes) -> Any:
         raise RefusedPickle(reason[:200]) from error
 
 
+def _check_opcodes(data: bytes) -> None:
+    """Raise RefusedPickle for a program that does, or takes, more than data needs."""
+    tuples = 0
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+        if opcode.name not in _OPCODES:
+            raise RefusedPickle(f"it uses {opcode.name}")
+        tuples += "TUPLE" in opcode.name
+        # Memory is taken for all places up to the one that is put to.
+        place = argument if opcode.name.endswith("PUT") else 0
+        if max(number, place) > _MOST_OPCODES or tuples > _MOST_TUPLES:
+            raise RefusedPickle("it is longer than a batch of images")
+
+
 def _unwrapped(value: Any) -> Any:
-    if isinstance(value, _ArrayRecord):
-        return value.array
     if isinstance(value, dict):
-        return {key: _unwrapped(item) for key, item in value.items()}
-    return value
+        return {
+            key: item.array if isinstance(item, _ArrayRecord) else item
+            for key, item in value.items()
+        }
+    return value.array if isinstance(value, _ArrayRecord) else value
 
 
 class _Reader(pickle.Unpickler):

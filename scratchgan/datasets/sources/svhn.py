@@ -1,5 +1,6 @@
 """SVHN, the cropped digits: MATLAB files of 32x32 pixels."""
 
+import math
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, ClassVar
@@ -56,14 +57,15 @@ class Svhn(PixelArrays):
         for file in self._parts:
             content = self._call(file, "loadmat", variable_names=["X", "y"])
             pixels = content["X"].transpose(3, 0, 1, 2)  # (N, 32, 32, 3)
-            y = content["y"].ravel().astype(np.int64)
+            y = content["y"].ravel()
             if len(y) and not (1 <= y.min() and y.max() <= 10):
                 raise DatasetError(
                     f"{file.name}: y is {y.min()} to {y.max()}, expected 1 to 10"
                 )
             part = file.base.partition("_")[0]
             names = [f"{part}/{i:06d}" for i in range(len(y))]
-            yield PixelBlock(names, pixels, y % 10, _FILES[file.base])
+            labels = y.astype(np.int64) % 10
+            yield PixelBlock(names, pixels, labels, _FILES[file.base])
 
     def _count(self, file: File) -> int:
         """Return how many images a file has, from its header alone."""
@@ -71,17 +73,18 @@ class Svhn(PixelArrays):
             name: (shape, kind) for name, shape, kind in self._call(file, "whosmat")
         }
         shape, kind = variables.get("X", ((), "missing"))
-        labels, _ = variables.get("y", ((), "missing"))
-        if len(shape) != 4 or shape[:3] != (32, 32, 3) or kind != "uint8":
+        labels, labels_kind = variables.get("y", ((), "missing"))
+        is_right = len(shape) == 4 and shape[:3] == (32, 32, 3) and kind == "uint8"
+        if not is_right or labels_kind not in ("uint8", "double"):
             found = ", ".join(f"{n} {k} {s}" for n, (s, k) in variables.items())
             raise DatasetError(
                 f"{file.name} in {self.path} holds {found or 'nothing'}; expected X "
                 "uint8 (32, 32, 3, N) and y (N, 1): the cropped digits of SVHN"
             )
-        if int(np.prod(labels)) != shape[3] or shape[3] > _MOST_IMAGES:
+        if math.prod(labels) != shape[3] or not 0 < shape[3] <= _MOST_IMAGES:
             raise DatasetError(
                 f"{file.name} in {self.path}: X has {shape[3]} images and y "
-                f"{int(np.prod(labels))} labels"
+                f"{math.prod(labels)} labels"
             )
         return shape[3]
 

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from scratchgan.datasets.synthetic_faces.drawing import Canvas, Head, ellipse, ribbon
+from scratchgan.datasets.canvas import Canvas, ellipse, ribbon
+from scratchgan.datasets.synthetic_faces.head import Head
 from scratchgan.datasets.synthetic_faces.parameters import FaceParameters
 
 

@@ -6,13 +6,8 @@ the turned head with `Head.surface`; none of them knows about the turn.
 
 import numpy as np
 
-from scratchgan.datasets.synthetic_faces.drawing import (
-    Canvas,
-    Head,
-    ellipse,
-    ribbon,
-    smooth,
-)
+from scratchgan.datasets.canvas import Canvas, ellipse, ribbon, smooth
+from scratchgan.datasets.synthetic_faces.head import Head
 from scratchgan.datasets.synthetic_faces.parameters import FaceParameters
 
 _SIDES = (-1.0, 1.0)

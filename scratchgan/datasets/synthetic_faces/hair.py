@@ -10,13 +10,8 @@ import math
 
 import numpy as np
 
-from scratchgan.datasets.synthetic_faces.drawing import (
-    Canvas,
-    Head,
-    ellipse,
-    ribbon,
-    smooth,
-)
+from scratchgan.datasets.canvas import Canvas, ellipse, ribbon, smooth
+from scratchgan.datasets.synthetic_faces.head import Head
 from scratchgan.datasets.synthetic_faces.parameters import FaceParameters
 
 # Where loose hair ends, in head units below the middle of the head, by its length.

@@ -10,12 +10,11 @@ kind depends on it: beards on men, the usual lengths of hair, thickness of brows
 hair with age.
 """
 
-import colorsys
 from dataclasses import dataclass
 
 import numpy as np
 
-Colour = tuple[float, float, float]
+from scratchgan.datasets.colours import Colour, any_colour, hsv
 
 MAX_TURN_DEGREES = 35.0
 
@@ -247,17 +246,6 @@ def sample_face(rng: np.random.Generator) -> FaceParameters:
     )
 
 
-def _hsv(hue: float, saturation: float, value: float) -> Colour:
-    return colorsys.hsv_to_rgb(hue % 1.0, saturation, value)
-
-
-def _any_colour(
-    rng: np.random.Generator, saturation: float = 0.75, darkest: float = 0.12
-) -> Colour:
-    """Any hue, from nearly grey to `saturation`, from `darkest` to nearly white."""
-    return _hsv(rng.random(), rng.uniform(0.03, saturation), rng.uniform(darkest, 0.95))
-
-
 def _sample_skin(rng: np.random.Generator, tone: float) -> Colour:
     stops = np.linspace(0, 1, len(_SKIN_TONES))
     red, green, blue = (np.interp(tone, stops, channel) for channel in _SKIN_TONES.T)
@@ -324,7 +312,7 @@ def _sample_features(
         lip_fullness=float(
             rng.uniform(0.035, 0.065) if man else rng.uniform(0.05, 0.085)
         ),
-        lip_colour=_hsv(
+        lip_colour=hsv(
             rng.uniform(-0.06, 0.03), rng.uniform(0.5, 0.85), rng.uniform(0.5, 0.85)
         ),
         lip_paint=float(lip_paint),
@@ -338,11 +326,11 @@ def _sample_features(
 
 def _sample_iris(rng: np.random.Generator) -> Colour:
     if rng.random() < 0.6:  # amber to nearly black
-        return _hsv(
+        return hsv(
             rng.uniform(0.04, 0.09), rng.uniform(0.5, 0.8), rng.uniform(0.15, 0.5)
         )
     # green to blue to grey
-    return _hsv(rng.uniform(0.25, 0.62), rng.uniform(0.15, 0.6), rng.uniform(0.4, 0.7))
+    return hsv(rng.uniform(0.25, 0.62), rng.uniform(0.15, 0.6), rng.uniform(0.4, 0.7))
 
 
 def _sample_hair(rng: np.random.Generator, man: bool, age: float) -> Hair:
@@ -413,7 +401,7 @@ def _sample_hair_colour(rng: np.random.Generator, age: float) -> Colour:
     dark = rng.beta(2.4, 0.85)
     red = rng.beta(1.2, 3.0)
     value = 0.86 - 0.74 * dark
-    colour = np.array(_hsv(0.105 - 0.07 * red * dark, 0.45 + 0.3 * red * dark, value))
+    colour = np.array(hsv(0.105 - 0.07 * red * dark, 0.45 + 0.3 * red * dark, value))
     grey = np.clip((age - 0.4) * rng.uniform(0.3, 2.2), 0, 0.9)
     colour += grey * (np.array((0.78, 0.77, 0.76)) - colour)
     return (float(colour[0]), float(colour[1]), float(colour[2]))
@@ -438,7 +426,7 @@ def _sample_beard(rng: np.random.Generator, man: bool) -> Beard:
 def _sample_glasses(rng: np.random.Generator) -> Glasses:
     # Mostly dark frames, some coloured or pale; always apart from skin in value
     # or in thickness, so that they can be seen at 64 x 64.
-    colour = _hsv(rng.random(), rng.uniform(0.0, 0.8), 0.08 + 0.42 * rng.beta(1, 2.2))
+    colour = hsv(rng.random(), rng.uniform(0.0, 0.8), 0.08 + 0.42 * rng.beta(1, 2.2))
     return Glasses(
         width=float(rng.uniform(0.215, 0.255)),
         height=float(rng.uniform(0.155, 0.215)),
@@ -452,8 +440,8 @@ def _sample_glasses(rng: np.random.Generator) -> Glasses:
 
 def _sample_clothes(rng: np.random.Generator) -> Clothes:
     return Clothes(
-        colour=_any_colour(rng, 0.8, 0.1),
-        trim=_any_colour(rng, 0.6, 0.1),
+        colour=any_colour(rng, 0.8, 0.1),
+        trim=any_colour(rng, 0.6, 0.1),
         neckline=float(rng.uniform(0.05, 0.45)),
         pointed=float(rng.random()),
         collar=float(np.clip(rng.uniform(-1.2, 1.0), 0, 0.95)),
@@ -463,8 +451,8 @@ def _sample_clothes(rng: np.random.Generator) -> Clothes:
 
 
 def _sample_scene(rng: np.random.Generator) -> Scene:
-    first = _any_colour(rng, 0.5, 0.15)
-    second = _any_colour(rng, 0.5, 0.15)
+    first = any_colour(rng, 0.5, 0.15)
+    second = any_colour(rng, 0.5, 0.15)
     keep = rng.uniform(0.1, 0.7)  # of the first colour at the other end
     bottom = tuple(
         float(keep * a + (1 - keep) * b) for a, b in zip(first, second, strict=True)
@@ -474,7 +462,7 @@ def _sample_scene(rng: np.random.Generator) -> Scene:
             x=float(rng.uniform(-0.1, 1.1)),
             y=float(rng.uniform(-0.1, 1.0)),
             radius=float(rng.uniform(0.10, 0.35)),
-            colour=_any_colour(rng, 0.6, 0.15),
+            colour=any_colour(rng, 0.6, 0.15),
             opacity=float(rng.uniform(0.1, 0.6)),
         )
         for _ in range(int(rng.integers(2, 6)))

@@ -28,6 +28,8 @@ beard     0 or 1        1: beard or moustache (men only)
 
 import numpy as np
 
+from scratchgan.datasets.canvas import Canvas
+from scratchgan.datasets.drawn_image import DrawnImage, check_size, drawing_rng
 from scratchgan.datasets.synthetic_faces.body import (
     draw_background,
     draw_ears,
@@ -36,7 +38,6 @@ from scratchgan.datasets.synthetic_faces.body import (
     finish,
     skin_colours,
 )
-from scratchgan.datasets.synthetic_faces.drawing import Canvas, Head
 from scratchgan.datasets.synthetic_faces.features import (
     draw_brows,
     draw_cheeks,
@@ -53,6 +54,7 @@ from scratchgan.datasets.synthetic_faces.hair import (
     hair_colours,
     hair_mass,
 )
+from scratchgan.datasets.synthetic_faces.head import Head
 from scratchgan.datasets.synthetic_faces.parameters import FaceParameters, sample_face
 
 ATTRIBUTE_NAMES: tuple[str, ...] = (
@@ -66,10 +68,12 @@ ATTRIBUTE_NAMES: tuple[str, ...] = (
     "beard",
 )
 
-_SMALLEST, _LARGEST = 16, 512
+CLASS_NAMES: tuple[str, ...] = ()
+CHANNELS = 3
+DEFAULT_SIZE = 64
 
 
-def draw_face(seed: int, index: int, size: int = 64) -> tuple[np.ndarray, np.ndarray]:
+def draw(seed: int, index: int, size: int = DEFAULT_SIZE) -> DrawnImage:
     """Draw the face number `index` of the set that `seed` names.
 
     Parameters
@@ -81,21 +85,17 @@ def draw_face(seed: int, index: int, size: int = 64) -> tuple[np.ndarray, np.nda
 
     Returns
     -------
-    image : array of shape (size, size, 3), uint8
-        The picture in sRGB.
-    attributes : array of shape (len(ATTRIBUTE_NAMES),), float32
-        Their values, as the module's docstring defines them.
+    DrawnImage
+        The picture in sRGB, and its attributes as the module's docstring defines
+        them.
 
     Raises
     ------
     ValueError
         If `seed`, `index` or `size` is out of range.
     """
-    for name, value in (("seed", seed), ("index", index)):
-        if value < 0:
-            raise ValueError(f"draw_face: {name} = {value}, expected 0 or more")
-    face = sample_face(np.random.default_rng([seed, index]))
-    return render_face(face, size), attributes_of(face)
+    face = sample_face(drawing_rng(seed, index))
+    return DrawnImage(render_face(face, size), attributes_of(face))
 
 
 def attributes_of(face: FaceParameters) -> np.ndarray:
@@ -115,7 +115,7 @@ def attributes_of(face: FaceParameters) -> np.ndarray:
     )
 
 
-def render_face(face: FaceParameters, size: int = 64) -> np.ndarray:
+def render_face(face: FaceParameters, size: int = DEFAULT_SIZE) -> np.ndarray:
     """Draw a face from its parameters.
 
     Parameters
@@ -135,10 +135,7 @@ def render_face(face: FaceParameters, size: int = 64) -> np.ndarray:
     ValueError
         If `size` is out of range.
     """
-    if not _SMALLEST <= size <= _LARGEST:
-        raise ValueError(
-            f"render_face: size = {size}, expected {_SMALLEST} to {_LARGEST} pixels"
-        )
+    check_size(size)
     canvas = Canvas(size)
     head = Head(face.shape, face.pose)
     # What several parts share: where the head is, where its hair, and their colours.

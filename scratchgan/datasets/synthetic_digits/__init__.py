@@ -1,0 +1,1 @@
+"""Synthetic digits: their skeletons, and how these are written and printed."""

@@ -1,0 +1,1 @@
+"""De-duplication: images that a de-noising autoencoder gives the same code."""
