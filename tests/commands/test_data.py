@@ -9,7 +9,6 @@ import sys
 import time
 from pathlib import Path
 
-import h5py
 import pytest
 from click.testing import CliRunner
 from PIL import Image
@@ -168,21 +167,6 @@ class TestPrepareBuiltIn:
         assert info["synthetic"] is True
         assert "seed 3" in info["source"]
 
-    def test_bedrooms(self, run):
-        result = run("prepare", "bedrooms", "--count", 3, "--size", 16)
-        assert result.exit_code == 0, result.output
-        info = json.loads(run("info", "bedrooms", "--json").stdout)
-        assert info["attribute_names"][0] == "windows"
-        assert info["boxes"] is True
-
-    def test_digits_have_their_own_size(self, run):
-        result = run("prepare", "digits", "--count", 3)
-        assert result.exit_code == 0, result.output
-        assert "3 images 28x28 grey, labelled" in result.stdout
-        assert "classes: 0, 1, 2, 3" in result.stdout
-        info = json.loads(run("info", "digits", "--json").stdout)
-        assert info["class_names"] == list("0123456789")
-
     def test_own_photographs_under_the_name(self, run, photos):
         assert run("prepare", "faces", photos).exit_code == 0
         assert json.loads(run("info", "faces", "--json").stdout)["synthetic"] is False
@@ -230,73 +214,6 @@ class TestPrepareBuiltIn:
         assert stdout == ""
         assert stderr.split() == ["interrupted"]
         assert list(folder.iterdir()) == []
-
-
-class TestListInfoVerify:
-    @pytest.fixture(autouse=True)
-    def toy(self, run, photos, tmp_path):
-        (photos / "bad.jpg").write_text("no image")
-        run("prepare", "toy", photos)
-        return tmp_path / "data" / "toy.h5"
-
-    def test_list(self, run, toy):
-        (toy.parent / "broken.h5").write_text("no HDF5")
-        broken, sound, faces, *others = run("list").stdout.splitlines()
-        assert broken.startswith("broken")
-        assert "not an HDF5 file" in broken
-        assert "30 images 16x16 RGB" in sound
-        assert "not prepared" in faces
-        assert "scratchgan data prepare faces" in faces
-        assert [line.split()[0] for line in others] == ["bedrooms", "digits"]
-
-    def test_list_json(self, run, toy):
-        (toy.parent / "broken.h5").write_text("no HDF5")
-        facts = json.loads(run("list", "--json").stdout)
-        assert facts["data_dir"] == str(toy.parent)
-        broken, sound = facts["datasets"]
-        assert "not an HDF5 file" in broken["error"]
-        assert sound["count"] == 30
-        assert list(facts["built_in"]) == ["faces", "bedrooms", "digits"]
-
-    def test_info(self, run, toy):
-        for name in ("toy", toy):
-            result = run("info", name)
-            assert result.exit_code == 0
-            assert "count            30" in result.stdout
-            assert "bad.jpg: not an image" in result.stdout
-
-    def test_info_json(self, run):
-        facts = json.loads(run("info", "toy", "--json").stdout)
-        assert facts["height"] == 16
-        assert facts["skipped_files"] == [["bad.jpg", "not an image"]]
-
-    def test_misspelt(self, run):
-        for command in ("info", "verify"):
-            assert "did you mean 'toy'" in error_line(run(command, "tpy"))
-
-    def test_verify(self, run):
-        result = run("verify", "toy")
-        assert result.exit_code == 0
-        assert "sound, 30 images" in result.stdout
-
-    def test_verify_json(self, run):
-        facts = json.loads(run("verify", "toy", "--json").stdout)
-        assert facts["sound"] is True
-        assert facts["problems"] == []
-
-    def test_verify_finds_a_changed_pixel(self, run, toy):
-        with h5py.File(toy, "r+") as file:
-            file["images"][3, 2, 1, 0] ^= 1
-        result = run("verify", "toy")
-        assert result.exit_code == 1
-        assert "the pixels were changed" in result.stdout
-        assert "--force" in result.stderr
-        facts = json.loads(run("verify", "toy", "--json").stdout)
-        assert facts["sound"] is False
-
-    def test_verify_of_a_truncated_file(self, run, toy):
-        toy.write_bytes(toy.read_bytes()[:-1000])
-        assert "is cut short" in error_line(run("verify", "toy"))
 
 
 def test_real_photographs(run, tmp_path):

@@ -62,10 +62,19 @@ class TestContent:
             ["images", "metadata.csv", *(line["file_name"] for line in lines)]
         )
 
-    def test_pixels_come_back_through_prepare(self, data, tmp_path):
-        export_dataset(data, tmp_path / "out")
-        report = prepare("back", tmp_path / "out", tmp_path)
-        assert report.sha256 == data.sha256
+    @pytest.mark.parametrize("by_class", [False, True])
+    def test_prepare_makes_the_same_again(self, data, tmp_path, by_class):
+        export_dataset(data, tmp_path / "out", by_class=by_class)
+        prepare("back", tmp_path / "out", tmp_path)
+        with open_dataset(tmp_path / "back.h5") as back:
+            # Files come in the order of their names: class by class, or as they were.
+            order = np.argsort(data.labels, kind="stable") if by_class else range(12)
+            np.testing.assert_array_equal(back.images[:], data.images[:][order])
+            for name in "labels", "split", "attributes":
+                expected = getattr(data, name)[order]
+                np.testing.assert_array_equal(getattr(back, name), expected)
+            assert back.class_names == data.class_names
+            assert back.attribute_names == data.attribute_names
 
     @pytest.mark.parametrize("count", [1, 3])
     def test_grey_without_columns(self, tmp_path, count):

@@ -23,6 +23,7 @@ from scratchgan.experiments.dedup.collisions import (
 )
 from scratchgan.experiments.dedup.hash_table import pack_codes
 from scratchgan.experiments.dedup.thumbnails import (
+    Progress,
     blocks,
     read_thumbnails,
     sample_thumbnails,
@@ -30,7 +31,6 @@ from scratchgan.experiments.dedup.thumbnails import (
 from scratchgan.experiments.dedup.training import (
     AutoencoderSettings,
     Coder,
-    Progress,
     train_coder,
 )
 from scratchgan.experiments.dedup.writing import write_kept
@@ -118,6 +118,7 @@ def deduplicate(
     source = find_dataset(name, data_dir)
     path = dataset_path(f"{source.stem}{SUFFIX}", data_dir)
     check_replaceable(path, force)
+    folder = make_folder(Path(out or path.parent))
     started = time.perf_counter()
     with open_dataset(source) as dataset:
         truth = None if truth_pattern is None else true_groups(dataset, truth_pattern)
@@ -136,7 +137,7 @@ def deduplicate(
             command = f"data dedup {source.stem}{settings.command_options()}"
             sha256 = write_kept(dataset, path, buckets.kept, command, progress)
         sheet, pairs = _write_collisions(
-            dataset, buckets, collisions, Path(out or path.parent), path.stem, settings
+            dataset, buckets, collisions, folder / path.stem, settings.seed
         )
     facts |= {"sha256": sha256, "seconds": time.perf_counter() - started}
     return DedupReport(path, sheet, pairs, facts)
@@ -149,7 +150,8 @@ def _train(
     progress_bar: ProgressBar,
 ) -> Coder:
     sample_rng = np.random.default_rng([settings.seed, 0x5A3])
-    sample = sample_thumbnails(dataset, settings.images, sample_rng)
+    with progress_bar("reading", "blocks") as progress:
+        sample = sample_thumbnails(dataset, settings.images, sample_rng, progress)
     with progress_bar("training", "steps") as progress:
         return train_coder(sample, settings, device, progress)
 
@@ -192,13 +194,14 @@ def _write_collisions(
     dataset: Dataset,
     buckets: Buckets,
     collisions: Collisions,
-    folder: Path,
-    stem: str,
-    settings: AutoencoderSettings,
+    where: Path,
+    seed: int,
 ) -> tuple[Path | None, Path]:
-    """Write the sheet and the list of all removed images; return their paths."""
-    make_folder(folder)
-    pairs = folder / f"{stem}.csv"
+    """Write the sheet and the list of all removed images; return their paths.
+
+    ``where`` is their path without the ending.
+    """
+    pairs = where.with_name(f"{where.name}.csv")
     files = dataset.source_files
     with (
         complete_file(pairs) as temporary,
@@ -212,8 +215,9 @@ def _write_collisions(
             first = int(buckets.first[row])
             names = [files[row], files[first]] if files else []
             table.writerow([row, first, *names])
-    sheet = collision_sheet(dataset, collisions, settings.seed)
+    sheet = collision_sheet(dataset, collisions, seed)
     if sheet is None:
         return None, pairs
-    save_png(sheet, folder / f"{stem}.png")
-    return folder / f"{stem}.png", pairs
+    picture = where.with_name(f"{where.name}.png")
+    save_png(sheet, picture)
+    return picture, pairs

@@ -1,11 +1,14 @@
 """What the autoencoder sees of an image: its centre, 32x32 pixels in RGB."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from scratchgan.datasets.loader import reduce_images
 from scratchgan.datasets.schema import Dataset
+
+Progress = Callable[[int, int], None]
+"""Called with (done, of how many)."""
 
 SIDE = 32
 BLOCK_BYTES = 16 << 20
@@ -43,7 +46,7 @@ def read_rows(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
 
 
 def sample_thumbnails(
-    dataset: Dataset, most: int, rng: np.random.Generator
+    dataset: Dataset, most: int, rng: np.random.Generator, progress: Progress
 ) -> np.ndarray:
     """Return the thumbnails of about ``most`` images, or of all if they are fewer.
 
@@ -57,5 +60,8 @@ def sample_thumbnails(
             break
         chosen.append(number)
         count += stretches[number].stop - stretches[number].start
-    parts = [read_thumbnails(dataset, stretches[number]) for number in sorted(chosen)]
+    parts = []
+    for number in sorted(chosen):
+        parts.append(read_thumbnails(dataset, stretches[number]))
+        progress(len(parts), len(chosen))
     return np.concatenate(parts)

@@ -1,20 +1,18 @@
 """Training the autoencoder: what it sees, the noise, the loss and how long."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from scratchgan.backend import Array, Device, to_host
 from scratchgan.errors import NonFiniteError
+from scratchgan.experiments.dedup.thumbnails import Progress
 from scratchgan.models.denoising_autoencoder import (
     INPUTS,
     DenoisingAutoencoder,
     squared_error,
 )
 from scratchgan.optim import Adam
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ import numpy as np
 
 from scratchgan.datasets.schema import COLUMNS, Dataset
 from scratchgan.datasets.writer import DatasetWriter
-from scratchgan.experiments.dedup.thumbnails import blocks
-from scratchgan.experiments.dedup.training import Progress
+from scratchgan.experiments.dedup.thumbnails import Progress, blocks
 
 # Root attributes that the writer makes, for this file and not for its parent.
 _OWN = (
@@ -68,7 +67,7 @@ def write_kept(
         expected_count=int(kept.sum()),
         **description,
     )
-    present = [name for name in COLUMNS if name in dataset.file]
+    present = [name for name in COLUMNS if name in dataset.file and name != "split"]
     with writer:
         for rows in blocks(dataset):
             stay = kept[rows]
@@ -78,6 +77,8 @@ def write_kept(
                     columns = {n: _rows(dataset.file[n], rows)[stay] for n in present}
                 writer.append(images, **columns)
             progress(rows.stop, len(dataset))
+        if dataset.split is not None:
+            writer.set_split(dataset.split[kept])
         writer.set_skipped(dataset.skipped_files)
     return writer.sha256
 

@@ -14,10 +14,13 @@ def write_set(path, images, **columns):
         for name in ("class_names", "attribute_names")
         if name in columns
     }
+    split = columns.pop("split", None)
     with DatasetWriter(
         path, *images.shape[1:], name=path.stem, **TEXTS, **names
     ) as writer:
         writer.append(images, **columns)
+        if split is not None:
+            writer.set_split(split)
     return path
 
 

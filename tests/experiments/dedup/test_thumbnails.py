@@ -69,7 +69,12 @@ def test_blocks_cover_all_rows_in_order(numbered):
 def test_a_sample_is_whole_blocks_chosen_by_the_seed(numbered):
     def sample(seed, most=7):
         generator = np.random.default_rng(seed)
-        return sample_thumbnails(numbered, most, generator)[:, 0, 0, 0]
+        blocks_read = []
+        sampled = sample_thumbnails(
+            numbered, most, generator, lambda *call: blocks_read.append(call)
+        )
+        assert blocks_read[-1] == (len(blocks_read), len(blocks_read))
+        return sampled[:, 0, 0, 0]
 
     rows = sample(0)
     assert 7 <= len(rows) <= 9
