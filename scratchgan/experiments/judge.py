@@ -114,6 +114,18 @@ class Judge:
         said = said * self.spread + self.centre
         return {name: said[:, i] for i, name in enumerate(self.names)}
 
+    def summary(self) -> str:
+        """Say in a line how well each attribute is judged on held-out images."""
+        parts = []
+        for name, facts in self.held_out.items():
+            if "accuracy" in facts:
+                parts.append(f"{name} {facts['accuracy']:.1%}")
+            else:
+                unit = f" {facts['unit']}" if "unit" in facts else ""
+                error = facts["mean_absolute_error"]
+                parts.append(f"{name} within {error:.2g}{unit}")
+        return f"the judge on held-out images: {', '.join(parts)}"
+
     def _outputs(self, images: np.ndarray) -> np.ndarray:
         outputs = np.empty((len(images), len(self.names)))
         for start in range(0, len(images), BATCH):
