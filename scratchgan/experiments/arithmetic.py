@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan.errors import ConfigError
+from scratchgan.experiments.combining import as_pixels, combine, combine_pixels
 from scratchgan.experiments.conditions import (
     Condition,
     counted,
@@ -93,25 +94,6 @@ def draw_candidates(
     z = networks.latent(seeds)
     images = draw(z)
     return Candidates(seeds, z, images, judge.probabilities(images) if judge else {})
-
-
-def combine(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """Return mean(a) - mean(b) + mean(c) over the first axis, float32.
-
-    The same for z and for pixels; nothing is scaled back or cut off here.
-
-    Examples
-    --------
-    >>> combine(np.array([[1.0], [3.0]]), np.array([[1.0]]), np.array([[5.0]]))
-    array([6.], dtype=float32)
-    """
-    a, b, c = (np.asarray(term, np.float32).mean(axis=0) for term in (a, b, c))
-    return a - b + c
-
-
-def combine_pixels(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
-    """Return `combine` of uint8 images, rounded and clipped to [0, 255]."""
-    return _as_pixels(combine(a, b, c))
 
 
 def best(
@@ -250,8 +232,10 @@ def score(
     dict
         ``arithmetic``: of G(Y); ``pixels``: of the same arithmetic with the pixels of
         the same exemplars; ``mean_c``: of G(mean z of C), nothing added; ``chance``: of
-        random samples. Each as `counted` returns it. ``pools``: how many candidates
-        were drawn from, and how many of them show their concept.
+        random samples. Each as `counted` returns it, with those results left out that
+        are judged to be an overlay of several pictures, and as ``attributes_only`` with
+        them. ``pools``: how many candidates were drawn from, and how many of them show
+        their concept.
     """
     rng = np.random.default_rng(seed)
     pools = [best(term.conditions, candidates, judge, POOL) for term in terms]
@@ -271,10 +255,11 @@ def score(
         "mean_c": draw(np.stack(mean_c)),
         "chance": candidates.images,
     }
-    report: dict[str, Any] = {
-        name: counted(meets(target, judge.probabilities(images), judge))
-        for name, images in shown.items()
-    }
+    report: dict[str, Any] = {}
+    for name, images in shown.items():
+        met = meets(target, judge.probabilities(images), judge)
+        report[name] = counted(met & (judge.single(images) > 0.5))
+        report[name]["attributes_only"] = counted(met)
     report["pools"] = [
         {
             "candidates": len(pool),
@@ -311,9 +296,9 @@ def draw_figure(terms: Sequence[Term], results: np.ndarray, draw: Draw) -> np.nd
     draw : callable
         Images of z.
     """
-    most = max(len(term.seeds) for term in terms)
-    last = 2.8 + max(most, 3)  # row of the control
-    figure = Figure(last + 1.4, 8.2, *results.shape[1:3])
+    most = max(3, *(len(term.seeds) for term in terms))
+    last = 2.3 + most  # row of the control
+    figure = Figure(last + 1.1, 8.1, *results.shape[1:3])
     means = draw(np.stack([term.z.mean(axis=0) for term in terms]))
     for i, term in enumerate(terms):
         column = 1.5 * i
@@ -321,16 +306,16 @@ def draw_figure(terms: Sequence[Term], results: np.ndarray, draw: Draw) -> np.nd
         for row, image in enumerate(term.images):
             figure.place(image, 0.4 + row, column)
         figure.place(means[i], 0.8 + most, column)
-        figure.place(_as_pixels(term.images.mean(axis=0)), last, column)
+        figure.place(as_pixels(term.images.mean(axis=0)), last, column)
     figure.write("G of the mean z", 0.6 + most, 2)
     figure.write("the same with pixels", last - 0.2, 2)
     for row in (1.3 + most, last + 0.5):
         for sign, column in (("-", 1.25), ("+", 2.75), ("=", 4.4)):
             figure.write(sign, row, column, 28)
-    figure.write("G(Y), in its middle", most - 2.0, 6.5)
+    figure.write("G(Y), framed", most - 1.4, 6.5)
     for position, image in enumerate(results):
         row, column = divmod(position, 3)
-        figure.place(image, most - 1.8 + row, 5 + column, framed=position == 4)
+        figure.place(image, most - 1.2 + row, 5 + column, framed=position == 4)
     figure.place(combine_pixels(*(term.images for term in terms)), last, 6)
     return figure.pixels()
 
@@ -360,14 +345,12 @@ def draw_sheet(
     return captioned_grid(large, captions, columns=SHEET // 2)
 
 
-def _as_pixels(values: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
 def verdict(report: dict[str, Any], target: Sequence[Condition]) -> list[str]:
     """Say in words what `score` found."""
     wanted = " and ".join(map(str, target))
-    lines = [f"judged {wanted}:"]
+    lines = [
+        f"judged {wanted} in one picture, not an overlay (in brackets: overlays too):"
+    ]
     for name, what in (
         ("arithmetic", "G(mean A - mean B + mean C)"),
         ("pixels", "the same with pixels"),
@@ -375,12 +358,16 @@ def verdict(report: dict[str, Any], target: Sequence[Condition]) -> list[str]:
         ("chance", "random samples"),
     ):
         low, high = report[name]["interval_95"]
+        alone = report[name]["attributes_only"]["fraction"]
         lines.append(
-            f"  {report[name]['fraction']:6.1%}  ({low:.1%} to {high:.1%})  {what}"
+            f"  {report[name]['fraction']:6.1%}, {low:.1%} to {high:.1%} "
+            f"({alone:.1%})  {what}"
         )
     others = max(report[name]["interval_95"][1] for name in ("pixels", "chance"))
     if report["arithmetic"]["interval_95"][0] > others:
-        lines.append("the arithmetic works: clearly more often than with pixels")
+        lines.append(
+            "the arithmetic works: clearly more often than with pixels and by chance"
+        )
     else:
         lines.append(
             "no clear effect: not clearly more often than with pixels or by chance; "

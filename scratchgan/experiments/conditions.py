@@ -1,4 +1,4 @@
-"""Conditions on attributes, such as ``smile=1,sex=0``, and the samples that meet them."""
+"""Conditions on attributes, such as ``smile=1,sex=0``, and what meets them."""
 
 import math
 import re

@@ -54,7 +54,7 @@ class Figure:
     def write(
         self, text: str, row: float, column: float, pixels: int = TEXT_PIXELS
     ) -> None:
-        """Write text with its middle at a place: (0.5, 0.5) is that of the first tile."""
+        """Write text with its middle at a place: (0.5, 0.5) is the first tile's."""
         height, width = self._cell
         self._draw.text(
             (column * width, row * height),

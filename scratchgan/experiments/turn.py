@@ -13,7 +13,6 @@ import numpy as np
 
 from scratchgan.experiments.attributes import UNITS
 from scratchgan.experiments.figure import Figure
-from scratchgan.experiments.judge import Judge
 from scratchgan.experiments.networks import TrainedNetworks
 
 AVERAGED = 4
