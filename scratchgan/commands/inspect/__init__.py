@@ -2,6 +2,8 @@
 
 import click
 
+from scratchgan.commands.inspect.arithmetic import arithmetic
+from scratchgan.commands.inspect.turn import turn
 from scratchgan.commands.inspect.walk import walk
 
 
@@ -13,5 +15,5 @@ def inspect() -> None:
     """
 
 
-for command in (walk,):
+for command in (walk, arithmetic, turn):
     inspect.add_command(command)
