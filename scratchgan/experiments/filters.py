@@ -35,17 +35,21 @@ BEST = 5
 
 @dataclass(frozen=True)
 class Responses:
-    """The strongest response of each feature of a stage to each image.
+    """What each feature of a stage says of each image.
 
     Attributes
     ----------
     strongest : ndarray of shape (N, F), float32
-    positions : ndarray of shape (N, F), int32
-        Pixel of the map where it is, counted in rows.
+        Its largest activation.
+    positions : ndarray of shape (N, F), int64
+        Pixel of the map where that is, counted in rows.
+    mean : ndarray of shape (N, F), float32
+        Its mean activation.
     """
 
     strongest: np.ndarray
     positions: np.ndarray
+    mean: np.ndarray
 
     def best(self, feature: int) -> np.ndarray:
         """Return the images that excite a feature most, strongest first."""
@@ -148,14 +152,11 @@ def measure_responses(
         for name, values in networks.activations(images, labels):
             if name in parts:
                 maps = values.reshape(*values.shape[:2], -1)  # (n, F, positions)
-                pair = maps.max(axis=2), maps.argmax(axis=2)
-                parts[name].append([to_host(array) for array in pair])
+                found = maps.max(axis=2), maps.argmax(axis=2), maps.mean(axis=2)
+                parts[name].append([to_host(array) for array in found])
     return {
-        name: Responses(
-            np.concatenate([strongest for strongest, _ in pairs]),
-            np.concatenate([position for _, position in pairs]).astype(np.int32),
-        )
-        for name, pairs in parts.items()
+        name: Responses(*map(np.concatenate, zip(*found, strict=True)))
+        for name, found in parts.items()
     }
 
 
@@ -221,9 +222,10 @@ def measure_selectivity(
     Returns
     -------
     dict
-        "sparseness" and, with attributes, "attributes": medians over features, the
-        share of pairs in which the trained feature is more selective, and for
-        attributes the feature that tells each best.
+        "sparseness" of the strongest responses and, with attributes, "attributes": how
+        well the mean response alone tells the attribute that it tells best. Medians
+        over features, and the share of pairs in which the trained feature has more;
+        for attributes also the feature that tells each best.
     """
     report: dict = {
         "sparseness": compare(
@@ -233,8 +235,8 @@ def measure_selectivity(
     }
     told, told_names = told_attributes(attributes, names)
     if told_names:
-        of_trained = attribute_contrast(trained.strongest, told)
-        of_control = attribute_contrast(control.strongest, told)
+        of_trained = attribute_contrast(trained.mean, told)
+        of_control = attribute_contrast(control.mean, told)
         best = compare(of_trained.max(axis=1), of_control.max(axis=1))
         report["attributes"] = best | {
             "by_attribute": {
