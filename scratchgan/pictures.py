@@ -47,9 +47,13 @@ def tiles_in_rows(tiles: np.ndarray, factor: int = 1) -> np.ndarray:
 
     Each pixel becomes ``factor`` x ``factor``.
     """
-    tiles = tiles.repeat(factor, axis=2).repeat(factor, axis=3)
     rows, columns, *shape = tiles.shape
-    return image_grid(tiles.reshape(rows * columns, *shape), columns)
+    return image_grid(enlarge(tiles.reshape(rows * columns, *shape), factor), columns)
+
+
+def enlarge(images: np.ndarray, factor: int) -> np.ndarray:
+    """Return images (N, H, W, C) with each pixel as factor x factor."""
+    return images.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
 def stack_pictures(pictures: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:

@@ -197,7 +197,7 @@ def _read(
 ) -> dict[str, np.ndarray] | None:
     """Return kept statistics; None where there are none that fit."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             if str(file["key"]) != key:
                 return None
             statistics = {name: file[name] for name in discriminator.buffers()}

@@ -3,6 +3,7 @@
 import click
 
 from scratchgan.commands.inspect.filters import filters
+from scratchgan.commands.inspect.neighbours import neighbours
 from scratchgan.commands.inspect.walk import walk
 
 
@@ -14,5 +15,5 @@ def inspect() -> None:
     """
 
 
-for command in (filters, walk):
+for command in (filters, neighbours, walk):
     inspect.add_command(command)
