@@ -101,7 +101,7 @@ def neighbours(
             **comparison,
             "images": images_found(found, seed),
         }
-        figure = draw(networks, dataset, generated, found, rows)
+        figure = draw(networks, dataset, generated, found, seed, rows)
     lines = describe(comparison, held_out.from_training)
     write_results(networks, out, "neighbours", figure, facts, as_json, lines)
 
@@ -129,6 +129,7 @@ def draw(
     dataset: Dataset,
     generated: np.ndarray,
     found: dict[str, Neighbours],
+    seed: int,
     rows: int,
 ) -> np.ndarray:
     """Return the figure: a generated image, its neighbours in pixels and in features.
@@ -142,7 +143,8 @@ def draw(
 
     order = np.argsort(found["pixels"].generated.distances[:, 0], kind="stable")[:rows]
     factor = max(1, round(TILE_PIXELS / generated.shape[2]))
-    blocks = [captioned_grid(enlarge(generated[order], factor), ["G"] * len(order), 1)]
+    names = [f"seed {seed + image}" for image in order]
+    blocks = [captioned_grid(enlarge(generated[order], factor), names, 1)]
     for name, pair in found.items():
         at = pair.generated.rows[order].ravel()
         images = np.full((len(at), *generated.shape[1:]), GREY, np.uint8)
