@@ -23,6 +23,7 @@ from scratchgan.experiments.selectivity import (
     compare,
     lifetime_sparseness,
     told_attributes,
+    without_linear_part,
 )
 from scratchgan.functional.labels import one_hot
 from scratchgan.models.architecture import Stage, plan_discriminator
@@ -45,11 +46,14 @@ class Responses:
         Pixel of the map where that is, counted in rows.
     mean : ndarray of shape (N, F), float32
         Its mean activation.
+    colour : ndarray of shape (N, C), float32
+        The images' mean colour in [0, 255].
     """
 
     strongest: np.ndarray
     positions: np.ndarray
     mean: np.ndarray
+    colour: np.ndarray
 
     def best(self, feature: int) -> np.ndarray:
         """Return the images that excite a feature most, strongest first."""
@@ -149,11 +153,12 @@ def measure_responses(
     parts: dict[str, list] = {stage.name: [] for stage in stages}
     blocks = stream_images(dataset, rows, networks.config.network, progress)
     for _, images, labels in blocks:
+        colour = images.mean(axis=(1, 2), dtype=np.float32)
         for name, values in networks.activations(images, labels):
             if name in parts:
                 maps = values.reshape(*values.shape[:2], -1)  # (n, F, positions)
                 found = maps.max(axis=2), maps.argmax(axis=2), maps.mean(axis=2)
-                parts[name].append([to_host(array) for array in found])
+                parts[name].append([*map(to_host, found), colour])
     return {
         name: Responses(*map(np.concatenate, zip(*found, strict=True)))
         for name, found in parts.items()
@@ -222,10 +227,11 @@ def measure_selectivity(
     Returns
     -------
     dict
-        "sparseness" of the strongest responses and, with attributes, "attributes": how
-        well the mean response alone tells the attribute that it tells best. Medians
-        over features, and the share of pairs in which the trained feature has more;
-        for attributes also the feature that tells each best.
+        "sparseness" of the strongest responses and, with attributes, how well the mean
+        response alone tells the attribute that it tells best: "attributes" without
+        what follows from the image's mean colour, "attributes_with_colour" with it.
+        Each has medians over features, and the share of pairs in which the trained
+        feature has more; for attributes also the feature that tells each best.
     """
     report: dict = {
         "sparseness": compare(
@@ -234,18 +240,24 @@ def measure_selectivity(
         )
     }
     told, told_names = told_attributes(attributes, names)
-    if told_names:
-        of_trained = attribute_contrast(trained.mean, told)
-        of_control = attribute_contrast(control.mean, told)
-        best = compare(of_trained.max(axis=1), of_control.max(axis=1))
-        report["attributes"] = best | {
-            "by_attribute": {
-                name: {
-                    "feature": int(of_trained[:, a].argmax()),
-                    "trained": float(of_trained[:, a].max()),
-                    "random": float(of_control[:, a].max()),
-                }
-                for a, name in enumerate(told_names)
+    if not told_names:
+        return report
+    pairs = {
+        "attributes": [
+            without_linear_part(found.mean, found.colour)
+            for found in (trained, control)
+        ],
+        "attributes_with_colour": [trained.mean, control.mean],
+    }
+    for key, responses in pairs.items():
+        contrasts = [attribute_contrast(r, told) for r in responses]  # (F, A) each
+        report[key] = compare(*(contrast.max(axis=1) for contrast in contrasts))
+        report[key]["by_attribute"] = {
+            name: {
+                "feature": int(contrasts[0][:, a].argmax()),
+                "trained": float(contrasts[0][:, a].max()),
+                "random": float(contrasts[1][:, a].max()),
             }
+            for a, name in enumerate(told_names)
         }
     return report

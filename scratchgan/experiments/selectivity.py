@@ -76,6 +76,32 @@ def attribute_contrast(responses: np.ndarray, attributes: np.ndarray) -> np.ndar
     return abs(2 * wins / (with_it * (len(attributes) - with_it)) - 1)
 
 
+def without_linear_part(responses: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """Return responses less what a linear function of some other values explains.
+
+    A random filter follows brightness and colour, and with them all that goes with
+    brightness and colour, such as the hour of the day.
+
+    Parameters
+    ----------
+    responses : ndarray of shape (N, F)
+    of : ndarray of shape (N, C)
+
+    Returns
+    -------
+    ndarray of shape (N, F), float64
+
+    Examples
+    --------
+    >>> colour = np.array([[0.0], [1.0], [2.0], [3.0]])
+    >>> without_linear_part(5 + 2 * colour, colour).round(9) + 0
+    array([[0.], [0.], [0.], [0.]])
+    """
+    known = np.column_stack([np.ones(len(of)), of]).astype(np.float64)
+    weights, *_ = np.linalg.lstsq(known, responses.astype(np.float64), rcond=None)
+    return responses - known @ weights
+
+
 def told_attributes(
     values: np.ndarray | None, names: list[str] | None
 ) -> tuple[np.ndarray, list[str]]:

@@ -1,5 +1,7 @@
 """Filters: the strongest responses, their tiles, the random control, the stages."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny import write_dataset
@@ -93,9 +95,7 @@ def test_the_control_is_fresh_and_normalised_on_the_images(frozen, dataset):
     np.testing.assert_array_equal(weights[1], weights[2])
     assert not np.array_equal(weights[1], weights[0])
     assert not np.array_equal(weights[1], weights[3])
-    measured = measure_statistics(
-        control.discriminator, dataset, ROWS, frozen.device
-    )
+    measured = measure_statistics(control.discriminator, dataset, ROWS, frozen.device)
     for name, array in control.discriminator.buffers().items():
         np.testing.assert_allclose(array, measured[name], rtol=1e-5)
 
@@ -105,13 +105,28 @@ def test_selectivity_prefers_features_that_tell(frozen, dataset, rng):
     control = measure_responses(frozen, dataset, np.arange(40), [stage])["down2"]
     attributes = (np.arange(40) % 2)[:, None].astype("float32")
     telling = control.mean + 10 * attributes * np.sign(rng.normal(size=8))
-    trained = type(control)(control.strongest, control.positions, telling)
+    trained = replace(control, mean=telling)
     report = measure_selectivity(trained, control, attributes, ["odd"])
-    assert report["attributes"]["trained"] == 1
-    assert report["attributes"]["share"] == 1
-    assert report["attributes"]["by_attribute"]["odd"]["random"] < 0.7
+    for key in ("attributes", "attributes_with_colour"):
+        assert report[key]["trained"] > 0.95
+        assert report[key]["share"] == 1
+        assert report[key]["by_attribute"]["odd"]["random"] < 0.7
     assert report["sparseness"]["share"] == 0.5  # the same responses
     assert "attributes" not in measure_selectivity(trained, control, None, None)
+
+
+def test_what_goes_with_the_colour_is_set_apart(frozen, dataset, rng):
+    """A feature that is the colour, and some noise, knows nothing else."""
+    (stage,) = choose_stages(frozen, None)
+    control = measure_responses(frozen, dataset, np.arange(40), [stage])["down2"]
+    images = read_images(dataset, np.arange(40), frozen.config.network)
+    np.testing.assert_allclose(control.colour, images.mean(axis=(1, 2)), rtol=1e-5)
+    noise = rng.normal(0, 0.01, (40, 8))
+    trained = replace(control, mean=control.colour[:, :1] + noise)
+    attributes = (np.arange(40) >= 20)[:, None].astype("float32")  # the first channel
+    report = measure_selectivity(trained, control, attributes, ["late"])
+    assert report["attributes_with_colour"]["trained"] == 1
+    assert report["attributes"]["trained"] < 0.4
 
 
 def test_what_is_not_there(networks):

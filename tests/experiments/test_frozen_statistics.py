@@ -20,7 +20,9 @@ DENSE = dataclasses.replace(NETWORK, discriminator_hidden=(6,), classes=3)
 
 @pytest.fixture
 def dataset(tmp_path):
-    with open_dataset(write_dataset(tmp_path / "set.h5", count=41, labels=True)) as data:
+    with open_dataset(
+        write_dataset(tmp_path / "set.h5", count=41, labels=True)
+    ) as data:
         yield data
 
 
@@ -53,7 +55,9 @@ def direct_statistics(network, dataset, count, batch=8):
                     wide = x.astype(np.float64)
                     mean, variance = wide.mean(axes), wide.var(axes)
                     means.setdefault(f"{name}.norm.running_mean", []).append(mean)
-                    variances.setdefault(f"{name}.norm.running_var", []).append(variance)
+                    variances.setdefault(f"{name}.norm.running_var", []).append(
+                        variance
+                    )
                     shape = (1, -1, *(1,) * (x.ndim - 2))
                     gamma, beta = (
                         values.data.reshape(shape) for values in (part.gamma, part.beta)
@@ -86,9 +90,9 @@ def test_networks_are_as_before(dataset, small_batches):
     after = network.state_dict()
     assert all(np.array_equal(before[name], after[name]) for name in before)
     assert not network.training
-    assert {s.children()["norm"].momentum for s in list(network.layers.values())[1:3]} == {
-        0.1
-    }
+    assert {
+        s.children()["norm"].momentum for s in list(network.layers.values())[1:3]
+    } == {0.1}
 
 
 def test_too_few_images(dataset):

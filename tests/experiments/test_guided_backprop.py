@@ -109,9 +109,7 @@ def test_without_the_rule_it_is_the_numeric_gradient(rng, layer):
     network = settled(CONVOLUTIONS)
     x, labels, features, positions = batch(rng)
     features = features % 3
-    dx = unit_gradients(
-        network, x, layer, features, positions, labels, guided=False
-    )
+    dx = unit_gradients(network, x, layer, features, positions, labels, guided=False)
 
     def units(x):
         y = x
@@ -157,9 +155,7 @@ def test_everywhere_the_same(backend, rng):
     x, labels, *unit = batch(rng, "float32")
     expected = unit_gradients(network, x, "down2", *unit, labels)
     network.to(backend.device)
-    found = unit_gradients(
-        network, backend.put(x), "down2", *unit, backend.put(labels)
-    )
+    found = unit_gradients(network, backend.put(x), "down2", *unit, backend.put(labels))
     np.testing.assert_allclose(backend.host(found), expected, rtol=1e-3, atol=1e-5)
     assert abs(expected).max() > 0.01
 

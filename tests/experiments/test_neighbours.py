@@ -58,7 +58,9 @@ def dataset(tmp_path):
 def test_neighbours_are_the_nearest_of_the_training_split(networks, dataset):
     networks = freeze(networks, dataset)
     queries = networks.images(networks.latent(range(6)))
-    found = find_neighbours(networks, dataset, queries, HeldOut(np.arange(40, 60), False))
+    found = find_neighbours(
+        networks, dataset, queries, HeldOut(np.arange(40, 60), False)
+    )
     training = read_images(dataset, np.arange(40), networks.config.network)
     spaces = {
         "pixels": lambda images: images.reshape(len(images), -1).astype(float),

@@ -87,7 +87,5 @@ def test_no_such_stage():
 
 
 def test_a_dense_stage_sees_everything():
-    network = dataclasses.replace(
-        PRESETS["mnist28c"].network, channels=1, classes=10
-    )
+    network = dataclasses.replace(PRESETS["mnist28c"].network, channels=1, classes=10)
     assert fields(network)[2] == ReceptiveField((28, 28), (0, 0), (0, 0))

@@ -141,7 +141,8 @@ def draw(control: Tiles, trained: Tiles, with_images: bool) -> np.ndarray:
 def describe(layer: str, selectivity: dict) -> list[str]:
     """Say in words how selective trained filters are, against random ones."""
     words = {
-        "attributes": "attribute told best by the mean response, |2 AUC - 1|",
+        "attributes": "attribute told best, mean colour aside, |2 AUC - 1|",
+        "attributes_with_colour": "attribute told best, |2 AUC - 1|",
         "sparseness": "sparseness of the strongest response over images",
     }
     return [
