@@ -10,6 +10,8 @@ from scratchgan.files import complete_file
 
 GAP = 2
 """Pixels between tiles."""
+WIDE_GAP = 8
+"""Pixels between parts of a figure."""
 GREY = 128
 """Of the gaps, and of tiles that are missing."""
 CAPTION_PIXELS = 11
@@ -38,6 +40,43 @@ def image_grid(images: np.ndarray, columns: int) -> np.ndarray:
         top, left = GAP + row * (height + GAP), GAP + column * (width + GAP)
         grid[top : top + height, left : left + width] = image
     return grid
+
+
+def tiles_in_rows(tiles: np.ndarray, factor: int = 1) -> np.ndarray:
+    """Arrange uint8 tiles (rows, columns, H, W, C) as `image_grid` does.
+
+    Each pixel becomes ``factor`` x ``factor``.
+    """
+    rows, columns, *shape = tiles.shape
+    return image_grid(enlarge(tiles.reshape(rows * columns, *shape), factor), columns)
+
+
+def enlarge(images: np.ndarray, factor: int) -> np.ndarray:
+    """Return images (N, H, W, C) with each pixel as factor x factor."""
+    return images.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def stack_pictures(pictures: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
+    """Put uint8 pictures (H, W, C) under each other, or beside with ``axis=1``.
+
+    Shorter ones are filled up with the gap's grey, which is between them too.
+
+    Examples
+    --------
+    >>> pictures = [np.zeros((4, 6, 1), np.uint8), np.zeros((5, 8, 1), np.uint8)]
+    >>> stack_pictures(pictures).shape, stack_pictures(pictures, axis=1).shape
+    ((17, 8, 1), (5, 22, 1))
+    """
+    across = 1 - axis
+    widest = max(picture.shape[across] for picture in pictures)
+    parts = []
+    for picture in pictures:
+        padding = [(0, 0), (0, 0), (0, 0)]
+        padding[across] = (0, widest - picture.shape[across])
+        padding[axis] = (0, WIDE_GAP)
+        parts.append(np.pad(picture, padding, constant_values=GREY))
+    joined = np.concatenate(parts, axis=axis)
+    return joined[:-WIDE_GAP] if axis == 0 else joined[:, :-WIDE_GAP]
 
 
 def captioned_grid(

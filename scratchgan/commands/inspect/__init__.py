@@ -3,6 +3,8 @@
 import click
 
 from scratchgan.commands.inspect.arithmetic import arithmetic
+from scratchgan.commands.inspect.filters import filters
+from scratchgan.commands.inspect.neighbours import neighbours
 from scratchgan.commands.inspect.turn import turn
 from scratchgan.commands.inspect.walk import walk
 
@@ -15,5 +17,5 @@ def inspect() -> None:
     """
 
 
-for command in (walk, arithmetic, turn):
+for command in (walk, arithmetic, turn, filters, neighbours):
     inspect.add_command(command)

@@ -19,6 +19,7 @@ from scratchgan.commands.progress import note, progress_bar
 if TYPE_CHECKING:
     import numpy as np
 
+    from scratchgan.datasets.schema import Dataset
     from scratchgan.experiments.judge import Judge
     from scratchgan.experiments.networks import TrainedNetworks
 
@@ -105,6 +106,46 @@ def open_judge(
     if trained:
         note(judge.summary())
     return judge
+
+
+def open_run_images(networks: TrainedNetworks, data_dir: str | None) -> Dataset:
+    """Open the dataset of a run, with a note on stderr where it is another by now."""
+    from scratchgan.experiments.run_images import open_run_dataset, other_images
+
+    dataset = open_run_dataset(networks.config, data_dir)
+    if remark := other_images(networks.config, dataset):
+        note(f"note: {remark}")
+    return dataset
+
+
+def freeze_statistics(networks: TrainedNetworks, dataset: Dataset) -> TrainedNetworks:
+    """Return the networks with D's batch-norm statistics frozen, showing progress."""
+    from scratchgan.experiments.frozen_statistics import freeze
+
+    with progress_bar("batch-norm statistics", "batches") as progress:
+        return freeze(networks, dataset, progress)
+
+
+def freeze_if_possible(
+    networks: TrainedNetworks, data_dir: str | None
+) -> TrainedNetworks:
+    """Return the networks with D's statistics frozen on the run's dataset.
+
+    Where that is not there, a note on stderr says so, and D keeps the running averages
+    of its checkpoint.
+    """
+    from scratchgan.errors import DatasetError
+
+    try:
+        with open_run_images(networks, data_dir) as dataset:
+            return freeze_statistics(networks, dataset)
+    except DatasetError as error:
+        click.echo(
+            f"note: {error}; D's features are taken with the running averages of the "
+            "checkpoint",
+            err=True,
+        )
+        return networks
 
 
 def write_results(
