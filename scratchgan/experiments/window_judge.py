@@ -1,29 +1,38 @@
 """A judge that finds windows in images, learnt from a dataset with boxes.
 
 A small fully convolutional network says for each cell of a grid over the image how
-likely it lies on a window. Touching cells above one half are a window. Nothing in it
-knows what a window is: boxes around anything else make a judge of that.
+likely it lies on a window. Touching cells of at least one half are a window. Nothing
+in it knows what a window is: boxes around anything else make a judge of that. It is
+trained once a dataset and image size, and kept in the folder ``judges`` beside the
+dataset.
 """
 
+import dataclasses
+import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from scratchgan.backend import Array, Device, to_host
-from scratchgan.datasets.loader import check_size, reduce_images, scale_images
-from scratchgan.datasets.schema import Dataset
-from scratchgan.errors import DatasetError, NonFiniteError
+from scratchgan.backend import Device, to_host
+from scratchgan.datasets.checksums import pixels_sha256
+from scratchgan.datasets.loader import check_size, scale_images
+from scratchgan.datasets.schema import Dataset, open_dataset
+from scratchgan.errors import DatasetError, OutputError
+from scratchgan.experiments.attributes import read_images, split_rows
+from scratchgan.experiments.judge import FOLDER, READ_ERRORS
+from scratchgan.experiments.window_judge_training import (
+    BoxedImages,
+    Progress,
+    WindowJudgeSettings,
+    covered_share,
+    train_window_finder,
+)
+from scratchgan.files import complete_file, make_folder
 from scratchgan.functional.losses import sigmoid
-from scratchgan.nn import BatchNorm2d, Block, Conv2d, LeakyReLU, Sequential
-from scratchgan.optim import Adam, decayed_lr
+from scratchgan.models.window_finder import WindowFinder
 
-Progress = Callable[[int, int], None]
-
-CELLS = 16
-"""The grid has about so many cells along the shorter side of the image."""
-MIDDLE_LAYERS = 4
-"""Convolutions on the grid; each lets a cell see one more cell on every side."""
 THRESHOLD = 0.5
 """A cell of at least this probability lies on a window."""
 SMALLEST = 2
@@ -34,63 +43,26 @@ MOST_BYTES = 512 * 1024**2
 """Of the images to learn from."""
 
 
-@dataclass(frozen=True)
-class WindowJudgeSettings:
-    """How the judge is trained.
-
-    Attributes
-    ----------
-    steps : int
-        Batches.
-    batch_size : int
-        Images in a batch, drawn with replacement, half of them mirrored.
-    lr : float
-        Adam's learning rate, falling evenly to 0.
-    maps : int
-        Of every hidden layer.
-    images : int
-        Images to learn from, at most: the first ones of the split.
-    seed : int
-        Of weights and order.
-    """
-
-    steps: int = 800
-    batch_size: int = 64
-    lr: float = 3e-3
-    maps: int = 32
-    images: int = 20_000
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class BoxedImages:
-    """Images of a network's size, and where the windows are in them.
-
-    Attributes
-    ----------
-    images : ndarray of shape (N, H, W, C), uint8
-    boxes : ndarray of shape (N, B, 4), float64
-        Left, top, right, bottom in pixels of these images; unused ones are zeros.
-    """
-
-    images: np.ndarray
-    boxes: np.ndarray
-
-
 class WindowJudge:
     """A trained network that finds windows.
 
     Parameters
     ----------
-    network : Sequential
-        From `make_network`, on the device.
+    network : WindowFinder
+        In eval mode, on the device.
     device : Device
         Where it computes.
+    about : dict, optional
+        ``dataset``, ``sha256``, ``trained_on`` and ``settings``; and ``held_out``, see
+        `measure_window_judge`.
     """
 
-    def __init__(self, network: Sequential, device: Device) -> None:
-        self.network = network.eval()
+    def __init__(
+        self, network: WindowFinder, device: Device, about: dict | None = None
+    ) -> None:
+        self.network = network
         self.device = device
+        self.about = about or {}
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """Return how likely each cell lies on a window, float32 (N, GH, GW).
@@ -107,9 +79,9 @@ class WindowJudge:
         return np.concatenate(parts)
 
     def boxes(self, images: np.ndarray) -> list[np.ndarray]:
-        """Return the windows of each image, int64 (windows, 4): left, top, right, bottom.
+        """Return the windows of each image, int64 (windows, 4).
 
-        In pixels, right and bottom exclusive.
+        Left, top, right and bottom in pixels, the last two exclusive.
         """
         grid = self.probabilities(images) >= THRESHOLD
         down = images.shape[1] / grid.shape[1]
@@ -167,116 +139,6 @@ def _bounding_boxes(groups: list[np.ndarray]) -> np.ndarray:
     return np.array(boxes, dtype=np.float64).reshape(-1, 4)
 
 
-def covered_share(
-    boxes: np.ndarray, grid: tuple[int, int], size: tuple[int, int]
-) -> np.ndarray:
-    """Return the share of each cell that boxes cover, float32 (N, GH, GW).
-
-    Parameters
-    ----------
-    boxes : ndarray of shape (N, B, 4)
-        In pixels; unused ones are zeros. They do not overlap; where they do, the share
-        stays at 1.
-    grid, size : (int, int)
-        Height and width in cells and in pixels.
-    """
-    left, top, right, bottom = np.moveaxis(np.asarray(boxes, np.float64), -1, 0)
-    rows = _overlap(top, bottom, grid[0], size[0])  # (N, B, GH)
-    columns = _overlap(left, right, grid[1], size[1])  # (N, B, GW)
-    share = np.einsum("nbh,nbw->nhw", rows, columns)
-    return np.minimum(share, 1).astype(np.float32)
-
-
-def _overlap(start: np.ndarray, stop: np.ndarray, cells: int, size: int) -> np.ndarray:
-    """Return the share of each cell of a line that [start, stop) covers."""
-    edges = np.arange(cells)
-    first, last = start[..., None] * cells / size, stop[..., None] * cells / size
-    return np.clip(np.minimum(last, edges + 1) - np.maximum(first, edges), 0, 1)
-
-
-def make_network(
-    height: int, width: int, channels: int, maps: int, rng: np.random.Generator
-) -> Sequential:
-    """Return the judge's network, from (N, C, H, W) in [-1, 1] to logits (N, 1, GH, GW).
-
-    Convolutions of stride 2 go down to a grid of about `CELLS` cells; others of 3 x 3
-    look around on it, far enough to see what a window hangs on.
-    """
-    halvings = max(0, round(np.log2(min(height, width) / CELLS)))
-    layers = {}
-    for number in range(halvings):
-        layers[f"down{number + 1}"] = _block(channels, maps, 4, 2, rng)
-        channels = maps
-    for number in range(MIDDLE_LAYERS):
-        layers[f"middle{number + 1}"] = _block(channels, maps, 3, 1, rng)
-        channels = maps
-    return Sequential(**layers, head=Conv2d(maps, 1, 1, bias=True, rng=rng))
-
-
-def _block(
-    channels: int, maps: int, kernel_size: int, stride: int, rng: np.random.Generator
-) -> Block:
-    return Block(
-        conv=Conv2d(channels, maps, kernel_size, stride=stride, padding=1, rng=rng),
-        norm=BatchNorm2d(maps),
-        act=LeakyReLU(0.2),
-    )
-
-
-def train_window_judge(
-    data: BoxedImages, settings: WindowJudgeSettings, device: Device, progress: Progress
-) -> WindowJudge:
-    """Train a judge with the logistic loss of every cell.
-
-    Its target is the share of the cell that windows cover.
-
-    Parameters
-    ----------
-    data : BoxedImages
-    settings : WindowJudgeSettings
-    device : Device
-        Where to compute.
-    progress : callable
-        Called with (steps done, steps).
-
-    Raises
-    ------
-    NonFiniteError
-        If the loss is no longer a finite number.
-    """
-    rng = np.random.default_rng(settings.seed)
-    _, height, width, channels = data.images.shape
-    network = make_network(height, width, channels, settings.maps, rng).to(device)
-    probe = device.put(scale_images(data.images[:2], "tanh"))
-    grid = network(probe).shape[2:]
-    targets = covered_share(data.boxes, grid, (height, width))[:, None]
-    adam = Adam(network.parameters(), lr=settings.lr, betas=(0.9, 0.999))
-    for step in range(settings.steps):
-        rows = rng.integers(0, len(data.images), settings.batch_size)
-        images, wanted = data.images[rows], targets[rows]
-        mirrored = rng.random(len(rows)) < 0.5
-        images[mirrored] = images[mirrored, :, ::-1]
-        wanted[mirrored] = wanted[mirrored, ..., ::-1]
-        adam.lr = decayed_lr(settings.lr, step, 0, settings.steps)
-        adam.zero_grad()
-        logits, ctx = network.forward(device.put(scale_images(images, "tanh")))
-        dlogits = logistic_gradient(logits, device.put(wanted))
-        network.backward(dlogits, ctx, need_dx=False)
-        adam.step()
-        progress(step + 1, settings.steps)
-    if not np.isfinite(to_host(logits)).all():
-        raise NonFiniteError(
-            f"the window judge's logits are not finite after {settings.steps} steps; "
-            f"use a learning rate below {settings.lr:g}"
-        )
-    return WindowJudge(network, device)
-
-
-def logistic_gradient(logits: Array, targets: Array) -> Array:
-    """Return the gradient of the mean logistic loss, (s(a) - t) / number of values."""
-    return (sigmoid(logits) - targets) / logits.size
-
-
 def measure_window_judge(judge: WindowJudge, data: BoxedImages) -> dict:
     """Return how well a judge finds windows in images that it was not trained on.
 
@@ -321,46 +183,151 @@ def _ratio(part: float, whole: float) -> float | None:
     return float(part) / float(whole) if whole else None
 
 
-def read_boxed_images(
-    dataset: Dataset, height: int, width: int, *, held_out: bool, most: int
-) -> BoxedImages:
-    """Read labelled images at a network's size, with their boxes scaled.
+def load_window_judge(
+    dataset: str | Path,
+    height: int,
+    width: int,
+    channels: int,
+    device: Device,
+    *,
+    progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
+    settings: WindowJudgeSettings | None = None,
+) -> WindowJudge:
+    """Return the window judge of a dataset at an image size, trained if none is kept.
 
     Parameters
     ----------
-    dataset : Dataset
-    height, width : int
-        In pixels; no larger than the dataset's.
-    held_out : bool
-        Those of the splits validation and test instead of train. A dataset without
-        splits holds out every tenth image.
-    most : int
-        Images to read, at most.
+    dataset : str or Path
+        The file of a dataset with boxes.
+    height, width, channels : int
+        Of the images to be judged; the dataset's are averaged down to the size.
+    device : Device
+        Where to compute.
+    progress : callable, optional
+        Called with (steps done, steps) while a judge is trained.
+    note : callable, optional
+        Given a line if the judge cannot be kept.
+    settings : WindowJudgeSettings, optional
 
     Raises
     ------
     DatasetError
-        The dataset has no boxes, or smaller images.
+        The dataset has no boxes, smaller images or other channels.
     """
+    settings = settings or WindowJudgeSettings()
+    with open_dataset(dataset) as opened:
+        check_size(opened, height, width)
+        boxes = _checked_boxes(opened, channels)
+        path = _kept_path(opened, boxes, (height, width), device, settings)
+        judge = _read(path, (channels, height, width), device)
+        if judge is None:
+            judge = _train(opened, boxes, (height, width), device, settings, progress)
+            try:
+                _write(judge, path)
+            except OutputError as error:
+                if note is not None:
+                    note(f"note: the window judge is not kept: {error}")
+    return judge
+
+
+def _checked_boxes(dataset: Dataset, channels: int) -> np.ndarray:
     boxes = dataset.boxes
     if boxes is None or not boxes.any():
         raise DatasetError(
-            f"{dataset.path} has no boxes to learn windows from; give --dataset one "
-            "that has, such as bedrooms, or your own boxes of the samples with --boxes"
+            f"{dataset.path} has no boxes to learn windows from; name a dataset that "
+            "has with --judge, such as bedrooms, or box the samples yourself (--sheet, "
+            "--boxes)"
         )
-    check_size(dataset, height, width)
-    rows = dataset.rows_of_split("validation+test" if held_out else "train")
-    if dataset.split is None:
-        every = np.arange(len(dataset))
-        rows = every[(every % 10 == 9) == held_out]
-    rows = rows[: min(most, MOST_BYTES // (height * width * dataset.channels))]
-    images = np.empty((len(rows), height, width, dataset.channels), np.uint8)
-    for start in range(0, len(rows), 512):
-        part = rows[start : start + 512]
-        with dataset.reading():
-            stretch = dataset.images[part[0] : part[-1] + 1]
-        images[start : start + 512] = reduce_images(
-            stretch[part - part[0]], height, width
+    if dataset.channels != channels:
+        raise DatasetError(
+            f"{dataset.path} has images of {dataset.channels} channels and the network "
+            f"makes {channels}; name a dataset of {channels} with --judge"
         )
-    scale = np.array([width / dataset.width, height / dataset.height] * 2)
-    return BoxedImages(images, boxes[rows] * scale)
+    return boxes
+
+
+def _kept_path(
+    dataset: Dataset,
+    boxes: np.ndarray,
+    size: tuple[int, int],
+    device: Device,
+    settings: WindowJudgeSettings,
+) -> Path:
+    """Return where the judge is kept: its name has a hash of all it depends on."""
+    split = dataset.split
+    parts = [
+        dataset.sha256 or pixels_sha256(dataset.images),
+        hashlib.sha256(boxes.tobytes()).hexdigest(),
+        "" if split is None else hashlib.sha256(split.tobytes()).hexdigest(),
+        json.dumps(dataclasses.asdict(settings), sort_keys=True),
+    ]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    kind = "" if device.kind == "cpu" else f"-{device.kind}"
+    name = f"{dataset.path.stem}-windows-{key}-{size[0]}x{size[1]}{kind}.npz"
+    return dataset.path.parent / FOLDER / name
+
+
+def _train(
+    dataset: Dataset,
+    boxes: np.ndarray,
+    size: tuple[int, int],
+    device: Device,
+    settings: WindowJudgeSettings,
+    progress: Progress | None,
+) -> WindowJudge:
+    rows, test_rows, held_out_split = split_rows(dataset, settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    most = min(settings.images, MOST_BYTES // (size[0] * size[1] * dataset.channels))
+    scale = np.array([size[1] / dataset.width, size[0] / dataset.height] * 2)
+    learnt, tested = (
+        BoxedImages(read_images(dataset, chosen, *size), boxes[chosen] * scale)
+        for chosen in (
+            np.sort(rng.choice(rows, min(len(rows), most), replace=False)),
+            np.sort(
+                rng.choice(
+                    test_rows, min(len(test_rows), settings.held_out), replace=False
+                )
+            ),
+        )
+    )
+    network = train_window_finder(learnt, settings, device, progress or _silent)
+    about = {
+        "dataset": dataset.name,
+        "sha256": dataset.sha256,
+        "trained_on": len(learnt.images),
+        "held_out_split": held_out_split,
+        "settings": dataclasses.asdict(settings),
+    }
+    judge = WindowJudge(network, device, about)
+    judge.about["held_out"] = measure_window_judge(judge, tested)
+    return judge
+
+
+def _silent(done: int, total: int) -> None:
+    pass
+
+
+def _write(judge: WindowJudge, path: Path) -> None:
+    """Keep a judge: plain arrays, and JSON for the rest."""
+    make_folder(path.parent)
+    arrays = {f"network/{k}": v for k, v in judge.network.state_dict().items()}
+    with complete_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, about=np.array(json.dumps(judge.about)), **arrays)
+
+
+def _read(
+    path: Path, shape: tuple[int, int, int], device: Device
+) -> WindowJudge | None:
+    """Return a kept judge; None where there is none, or a damaged one."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        about = json.loads(str(arrays.pop("about")))
+        network = WindowFinder(*shape, about["settings"]["maps"])
+        network.load_state_dict(
+            {name.removeprefix("network/"): array for name, array in arrays.items()}
+        )
+        return WindowJudge(network.to(device).eval(), device, about)
+    except READ_ERRORS:
+        return None

@@ -2,6 +2,7 @@
 
 import click
 
+from scratchgan.commands.inspect.forget import forget
 from scratchgan.commands.inspect.walk import walk
 
 
@@ -13,5 +14,5 @@ def inspect() -> None:
     """
 
 
-for command in (walk,):
+for command in (walk, forget):
     inspect.add_command(command)

@@ -1,0 +1,164 @@
+"""The whole experiment: boxes, regression, samples with and without, numbers, figure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchgan.experiments.box_file import read_box_file
+from scratchgan.experiments.dropped_maps import SplitGenerator, choose_layer
+from scratchgan.experiments.forget import (
+    choose_positions,
+    find_maps,
+    likeliest_boxes,
+    random_choices,
+)
+from scratchgan.experiments.forget_effect import Judges, measure_effect, verdict
+from scratchgan.experiments.networks import TrainedNetworks
+from scratchgan.pictures import image_grid
+
+COLUMNS = 10
+"""Of the figure."""
+FEWEST_BOXED = 5
+"""If fewer samples than this have a window, the likeliest places are taken instead."""
+
+
+def forget_windows(
+    networks: TrainedNetworks,
+    judges: Judges,
+    seed: int,
+    *,
+    box_file: Path | None = None,
+    count: int = 150,
+    samples: int = 200,
+    layer: str | None = None,
+    strength: float = 1.0,
+    threshold: float = 0.0,
+    draws: int = 5,
+    at_random: bool = False,
+    label: int | None = None,
+) -> tuple[np.ndarray, dict[str, Any], list[str]]:
+    """Find the maps that draw windows, drop them, and say what became of it.
+
+    Parameters
+    ----------
+    networks : TrainedNetworks
+    judges : Judges
+        Without a window judge, ``box_file`` is needed.
+    seed : int
+        First of the ``count`` samples that are boxed; the ``samples`` new ones follow.
+    box_file : Path, optional
+        The user's boxes, see `read_box_file`.
+    count, samples : int
+        150 in the paper, and not told.
+    layer : str, optional
+        See `choose_layer`.
+    strength, threshold : float
+        See `find_maps`.
+    draws : int
+        Random choices of as many maps.
+    at_random : bool
+        Show the first new samples instead of those with a window.
+    label : int, optional
+        Class of all images.
+
+    Returns
+    -------
+    figure : ndarray of shape (H', W', C), uint8
+        New samples above, the same without the maps below.
+    facts : dict
+        The numbers, for JSON.
+    lines : list of str
+        What they mean.
+
+    Raises
+    ------
+    ConfigError
+        The box file does not fit, or the boxes leave nothing to tell apart.
+    """
+    network = networks.config.network
+    stage = choose_layer(network, layer)
+    split = SplitGenerator(networks, stage.name, label)
+    seeds = range(seed, seed + count)
+    boxes, notes = _find_boxes(networks, judges, seeds, box_file, label)
+    z = networks.latent(seeds)
+    size = network.height, network.width
+    positions = choose_positions(boxes, stage.outputs[1:], size, seed)
+    found = find_maps(split.features(z), positions, strength, threshold)
+    new_seeds = range(seed + count, seed + count + samples)
+    choices = [np.ones_like(found.dropped), ~found.dropped]
+    choices += [~drop for drop in random_choices(found.dropped, draws, seed)]
+    before, after, *control = split.images(networks.latent(new_seeds), choices)
+    effect = measure_effect(before, after, control, judges)
+    shown = _choose_shown(before, judges, at_random)
+    figure = image_grid(np.concatenate([before[shown], after[shown]]), len(shown))
+    maps, dropped = len(found.dropped), int(found.dropped.sum())
+    facts = {
+        "seed": seed,
+        "count": count,
+        "samples": samples,
+        "label": label,
+        "layer": stage.name,
+        "layer_shape": list(stage.outputs),
+        "strength": strength,
+        "threshold": threshold,
+        "box_file": None if box_file is None else str(box_file),
+        "boxes": sum(len(each) for each in boxes.values()),
+        "boxed_samples": len(boxes),
+        "positions_inside": found.positives,
+        "positions_outside": found.negatives,
+        "regression_accuracy": found.accuracy,
+        "maps": maps,
+        "maps_dropped": dropped,
+        "dropped": np.flatnonzero(found.dropped).tolist(),
+        "weights": found.weight.tolist(),
+        "control_draws": draws,
+        **effect,
+        "figure_seeds": [new_seeds[i] for i in shown],
+        "window_judge": None if judges.windows is None else judges.windows.about,
+        "object_judge": None if judges.objects is None else judges.objects.about,
+        "object_judge_held_out": judges.objects and judges.objects.held_out,
+        "notes": notes,
+    }
+    return figure, facts, verdict(dropped, maps, effect)
+
+
+def _find_boxes(
+    networks: TrainedNetworks,
+    judges: Judges,
+    seeds: Sequence[int],
+    box_file: Path | None,
+    label: int | None,
+) -> tuple[dict[int, np.ndarray], list[str]]:
+    """Return boxes by number of the sample, and notes on them."""
+    size = networks.config.network.height, networks.config.network.width
+    if box_file is not None:
+        by_seed = read_box_file(box_file, seeds, *size)
+        return {s - seeds[0]: boxes for s, boxes in by_seed.items()}, []
+    labels = None if label is None else [label] * len(seeds)
+    images = networks.images(networks.latent(seeds), labels)
+    found = {i: b for i, b in enumerate(judges.windows.boxes(images)) if len(b)}
+    if len(found) >= FEWEST_BOXED:
+        return found, []
+    note = (
+        f"the judge sees windows in {len(found)} of {len(seeds)} samples; the places "
+        "that are most like windows are taken instead"
+    )
+    probabilities = judges.windows.probabilities(images)
+    return likeliest_boxes(probabilities, size, COLUMNS), [note]
+
+
+def _choose_shown(images: np.ndarray, judges: Judges, at_random: bool) -> np.ndarray:
+    """Return the numbers of the samples in the figure.
+
+    The first ones; or, told by the judge, the first that have a window, and after them
+    those that come nearest to having one.
+    """
+    count = min(COLUMNS, len(images))
+    if at_random or judges.windows is None:
+        return np.arange(count)
+    has = judges.windows.counts(images) > 0
+    likely = judges.windows.probabilities(images).max(axis=(1, 2))
+    order = np.lexsort((np.where(has, 0, -likely), ~has))
+    return np.sort(order[:count])
