@@ -40,8 +40,8 @@ def choose_layer(config: NetworkConfig, name: str | None = None) -> Stage:
     if name is None:
         if len(stages) < 2:
             raise ConfigError(
-                f"G has {len(stages)} hidden layers with feature maps, 2 are needed for "
-                "a second highest"
+                f"G has {len(stages)} hidden layers with feature maps, expected 2 "
+                "or more: the second highest is meant"
             )
         return stages[-2]
     if name not in names:

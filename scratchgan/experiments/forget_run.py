@@ -1,4 +1,4 @@
-"""The whole experiment: boxes, regression, samples with and without, numbers, figure."""
+"""The whole experiment: boxes, regression, samples without maps, numbers, figure."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -32,13 +32,12 @@ class LogisticFit(NamedTuple):
 def fit_logistic_regression(
     x: np.ndarray, y: np.ndarray, strength: float = 1.0
 ) -> LogisticFit:
-    """Fit weights w and bias b that minimise
+    """Return the weights w and the bias b with the least penalised logistic loss.
 
-    Σ [log(1 + exp(a)) - y·a] + strength/2 · |w|², a = x·w + b. The bias has no penalty.
-
-    Each Newton step solves (Xᵀ D X + strength·I) d = gradient, D = s(a)·(1 - s(a)), and
-    is halved until the loss falls as much as its slope promises. The loss is convex, and
-    strictly so with a penalty, so this finds the one minimum.
+    The loss is Σ [log(1 + exp(a)) - y·a] + strength/2 · |w|², with a = x·w + b. The
+    bias has no penalty. Each Newton step d solves (Xᵀ D X + strength·I) d = gradient,
+    D = s(a)·(1 - s(a)), and is halved until the loss falls as its slope promises. The
+    loss is convex, and with a penalty strictly so: there is one minimum.
 
     Parameters
     ----------
@@ -78,8 +77,8 @@ def fit_logistic_regression(
         hessian[-1, -1] += 1e-12 * len(y)  # where every p has rounded to 0 or 1
         w = _shortened(x, y, penalty, w, np.linalg.solve(hessian, gradient), gradient)
     raise NonFiniteError(
-        f"logistic regression: no minimum after {MOST_STEPS} Newton steps; use a larger "
-        f"strength than {strength:g}"
+        f"logistic regression: no minimum after {MOST_STEPS} Newton steps; use a "
+        f"strength above {strength:g}"
     )
 
 
