@@ -1,12 +1,10 @@
 """The whole experiment: boxes, regression, samples without maps, numbers, figure."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from scratchgan.experiments.box_file import read_box_file
 from scratchgan.experiments.dropped_maps import SplitGenerator, choose_layer
 from scratchgan.experiments.forget import (
     choose_positions,
@@ -29,7 +27,7 @@ def forget_windows(
     judges: Judges,
     seed: int,
     *,
-    box_file: Path | None = None,
+    boxes: Mapping[int, np.ndarray] | None = None,
     count: int = 150,
     samples: int = 200,
     layer: str | None = None,
@@ -45,11 +43,11 @@ def forget_windows(
     ----------
     networks : TrainedNetworks
     judges : Judges
-        Without a window judge, ``box_file`` is needed.
+        Without a window judge, ``boxes`` are needed.
     seed : int
         First of the ``count`` samples that are boxed; the ``samples`` new ones follow.
-    box_file : Path, optional
-        The user's boxes, see `read_box_file`.
+    boxes : mapping from int to ndarray of shape (B, 4), optional
+        The user's boxes by seed, see `read_box_file`.
     count, samples : int
         150 in the paper, and not told.
     layer : str, optional
@@ -75,16 +73,16 @@ def forget_windows(
     Raises
     ------
     ConfigError
-        The box file does not fit, or the boxes leave nothing to tell apart.
+        There is no such layer, or the boxes leave nothing to tell apart.
     """
     network = networks.config.network
     stage = choose_layer(network, layer)
     split = SplitGenerator(networks, stage.name, label)
     seeds = range(seed, seed + count)
-    boxes, notes = _find_boxes(networks, judges, seeds, box_file, label)
+    by_sample, notes = _boxes_by_sample(networks, judges, seeds, boxes, label)
     z = networks.latent(seeds)
     size = network.height, network.width
-    positions = choose_positions(boxes, stage.outputs[1:], size, seed)
+    positions = choose_positions(by_sample, stage.outputs[1:], size, seed)
     found = find_maps(split.features(z), positions, strength, threshold)
     new_seeds = range(seed + count, seed + count + samples)
     choices = [np.ones_like(found.dropped), ~found.dropped]
@@ -103,9 +101,9 @@ def forget_windows(
         "layer_shape": list(stage.outputs),
         "strength": strength,
         "threshold": threshold,
-        "box_file": None if box_file is None else str(box_file),
-        "boxes": sum(len(each) for each in boxes.values()),
-        "boxed_samples": len(boxes),
+        "boxed_by": "judge" if boxes is None else "user",
+        "boxes": sum(len(each) for each in by_sample.values()),
+        "boxed_samples": len(by_sample),
         "positions_inside": found.positives,
         "positions_outside": found.negatives,
         "regression_accuracy": found.accuracy,
@@ -124,18 +122,17 @@ def forget_windows(
     return figure, facts, verdict(dropped, maps, effect)
 
 
-def _find_boxes(
+def _boxes_by_sample(
     networks: TrainedNetworks,
     judges: Judges,
     seeds: Sequence[int],
-    box_file: Path | None,
+    boxes: Mapping[int, np.ndarray] | None,
     label: int | None,
 ) -> tuple[dict[int, np.ndarray], list[str]]:
     """Return boxes by number of the sample, and notes on them."""
+    if boxes is not None:
+        return {s - seeds[0]: found for s, found in boxes.items()}, []
     size = networks.config.network.height, networks.config.network.width
-    if box_file is not None:
-        by_seed = read_box_file(box_file, seeds, *size)
-        return {s - seeds[0]: boxes for s, boxes in by_seed.items()}, []
     labels = None if label is None else [label] * len(seeds)
     images = networks.images(networks.latent(seeds), labels)
     found = {i: b for i, b in enumerate(judges.windows.boxes(images)) if len(b)}

@@ -321,7 +321,8 @@ def _read(
 ) -> WindowJudge | None:
     """Return a kept judge; None where there is none, or a damaged one."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: np.load leaves a damaged file open.
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = dict(file)
         about = json.loads(str(arrays.pop("about")))
         network = WindowFinder(*shape, about["settings"]["maps"])

@@ -63,6 +63,7 @@ def forget(
     second highest layer; every map with a positive weight is set to 0. Upper row of the
     figure: new samples; lower row: the same without these maps.
     """
+    from scratchgan.experiments.box_file import read_box_file
     from scratchgan.experiments.dropped_maps import choose_layer
     from scratchgan.experiments.forget_run import forget_windows
     from scratchgan.experiments.networks import check_label
@@ -72,10 +73,16 @@ def forget(
     if sheet:
         _write_sheet(networks, out, seed, settings, as_json)
         return
-    choose_layer(networks.config.network, settings["layer"])  # refused before work
-    judges = _judges(networks, judge, data_dir, required=boxes is None)
+    # What cannot be is refused before judges are trained.
+    network = networks.config.network
+    choose_layer(network, settings["layer"])
+    drawn = None
+    if boxes is not None:
+        seeds = range(seed, seed + settings["count"])
+        drawn = read_box_file(boxes, seeds, network.height, network.width)
+    judges = _judges(networks, judge, data_dir, required=drawn is None)
     figure, facts, lines = forget_windows(
-        networks, judges, seed, box_file=boxes, **settings
+        networks, judges, seed, boxes=drawn, **settings
     )
     for line in facts["notes"]:
         click.echo(f"note: {line}", err=True)
