@@ -30,6 +30,7 @@ from scratchgan.experiments.attributes import (
     read_images,
     split_rows,
 )
+from scratchgan.experiments.combining import random_overlays
 from scratchgan.experiments.judge_training import (
     JudgeSettings,
     Progress,
@@ -45,7 +46,15 @@ BATCH = 256
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R 601), as in prepared grey sets."""
 # What reading a damaged .npz raises, depending on where the damage is.
-READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
+READ_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,8 @@ class Judge:
         ``mean_absolute_error`` and ``spread``, the mean absolute deviation from the
         median, and ``unit``, if it has one. Each has ``images``, their number.
     about : dict
-        ``dataset``, ``sha256``, ``held_out_split`` and the settings.
+        ``dataset``, ``sha256``, ``held_out_split``, ``single_accuracy`` (how often an
+        image and an overlay are told apart) and the settings.
     network : AttributeClassifier
     height, width, channels : int
         Of the images it judges.
@@ -104,18 +114,46 @@ class Judge:
         ConfigError
             The images have another size.
         """
+        outputs = self._outputs(images)[:, :-1]
+        said = np.where(self.binary, sigmoid(outputs), outputs)
+        said = said * self.spread + self.centre
+        return {name: said[:, i] for i, name in enumerate(self.names)}
+
+    def single(self, images: np.ndarray) -> np.ndarray:
+        """Return how likely each image is one picture, not an overlay of several.
+
+        Parameters
+        ----------
+        images : ndarray of shape (N, H, W, C), uint8
+
+        Returns
+        -------
+        ndarray of shape (N,), float64
+            In [0, 1].
+        """
+        return sigmoid(self._outputs(images)[:, -1])
+
+    def summary(self) -> str:
+        """Say in a line how well each attribute is judged on held-out images."""
+        parts = []
+        for name, facts in self.held_out.items():
+            if "accuracy" in facts:
+                parts.append(f"{name} {facts['accuracy']:.1%}")
+            else:
+                unit = f" {facts['unit']}" if "unit" in facts else ""
+                error = facts["mean_absolute_error"]
+                parts.append(f"{name} within {error:.2g}{unit}")
+        parts.append(f"overlays {self.about['single_accuracy']:.1%}")
+        return f"the judge on held-out images: {', '.join(parts)}"
+
+    def _outputs(self, images: np.ndarray) -> np.ndarray:
         if images.shape[1:3] != (self.height, self.width):
             raise ConfigError(
                 f"the judge sees images of {self.height}x{self.width} pixels, got "
                 f"{images.shape[1]}x{images.shape[2]}"
             )
-        outputs = self._outputs(_in_channels(images, self.channels))
-        said = np.where(self.binary, sigmoid(outputs), outputs)
-        said = said * self.spread + self.centre
-        return {name: said[:, i] for i, name in enumerate(self.names)}
-
-    def _outputs(self, images: np.ndarray) -> np.ndarray:
-        outputs = np.empty((len(images), len(self.names)))
+        images = _in_channels(images, self.channels)
+        outputs = np.empty((len(images), len(self.names) + 1))
         for start in range(0, len(images), BATCH):
             chosen = slice(start, start + BATCH)
             x = self.device.put(scale_images(images[chosen], "tanh"))
@@ -235,13 +273,17 @@ def _train(
         table.names, table.binary, centre, spread, {}, about, network, *size, channels,
         device,
     )  # fmt: skip
-    said = judge.probabilities(read_images(dataset, test_rows, *size))
+    images = read_images(dataset, test_rows, *size)
+    said = judge.probabilities(images)
     truth = table.values[test_rows]
     for i, name in enumerate(table.names):
         measure = _accuracy if table.binary[i] else _error
         judge.held_out[name] = measure(said[name], truth[:, i])
         if name in UNITS and not table.binary[i]:
             judge.held_out[name]["unit"] = UNITS[name]
+    overlays = random_overlays(images, len(images), settings.exemplars, rng)
+    right = (judge.single(images) > 0.5).sum() + (judge.single(overlays) <= 0.5).sum()
+    about["single_accuracy"] = float(right / (2 * len(images)))
     return judge
 
 
@@ -290,11 +332,12 @@ def _write(judge: Judge, path: Path) -> None:
 def _read(path: Path, device: Device) -> Judge | None:
     """Return a kept judge; None where there is none, or a damaged one."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # NumPy would leave the file open where it is cut short.
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = dict(file)
         about = json.loads(str(arrays["about"]))
         names, (height, width, channels) = tuple(about["names"]), about["size"]
-        network = AttributeClassifier(channels, height, width, len(names))
+        network = AttributeClassifier(channels, height, width, len(names) + 1)
         network.load_state_dict(
             {
                 name.removeprefix("network/"): array

@@ -7,6 +7,7 @@ import numpy as np
 
 from scratchgan.backend import Array, Device, get_array_module
 from scratchgan.datasets.loader import scale_images
+from scratchgan.experiments.combining import random_overlays
 from scratchgan.functional.losses import sigmoid
 from scratchgan.models.attribute_classifier import AttributeClassifier
 from scratchgan.optim import Adam
@@ -28,6 +29,11 @@ class JudgeSettings:
         Images in a batch.
     lr : float
         Learning rate of Adam at the start; it falls to 0 in a straight line.
+    overlays : int
+        Overlays of random images beside each batch, from which the judge learns what is
+        not one picture.
+    exemplars : int
+        Images in each of an overlay's three means.
     noise : float
         Standard deviation of Gaussian noise on the input, whose range is [-1, 1]. What
         a judge sees later is drawn by G, and has errors that no drawing has.
@@ -37,10 +43,12 @@ class JudgeSettings:
         Of weights, order and noise.
     """
 
-    version: int = 1
+    version: int = 2
     epochs: int = 8
     batch_size: int = 64
     lr: float = 2e-3
+    overlays: int = 16
+    exemplars: int = 3
     noise: float = 0.1
     images: int = 20_000
     held_out: int = 4_000
@@ -48,7 +56,7 @@ class JudgeSettings:
 
 
 def multitask_gradient(
-    outputs: Array, targets: Array, binary: Array
+    outputs: Array, targets: Array, binary: Array, counts: Array
 ) -> tuple[Array, Array]:
     """Return what the network says of each attribute, and the gradient of the loss.
 
@@ -62,6 +70,8 @@ def multitask_gradient(
     outputs, targets : array of shape (N, A)
         Measured targets are standardised.
     binary : array of shape (A,), bool
+    counts : array of shape (N, A)
+        1 where the target is known, 0 where it is not and nothing is learnt.
 
     Returns
     -------
@@ -73,12 +83,12 @@ def multitask_gradient(
     Examples
     --------
     >>> outputs, targets = np.array([[0.0, 3.0]]), np.array([[1.0, 1.0]])
-    >>> multitask_gradient(outputs, targets, np.array([True, False]))
+    >>> multitask_gradient(outputs, targets, np.array([True, False]), np.ones((1, 2)))
     (array([[0.5, 3. ]]), array([[-0.5,  2. ]]))
     """
     xp = get_array_module(outputs)
     said = xp.where(binary, sigmoid(outputs), outputs)
-    return said, (said - targets) / len(outputs)
+    return said, (said - targets) * counts / len(outputs)
 
 
 def train_classifier(
@@ -90,6 +100,8 @@ def train_classifier(
     progress: Progress | None = None,
 ) -> AttributeClassifier:
     """Train a network to read the targets off the images.
+
+    One more output says whether the image is one picture, 1, or an overlay, 0.
 
     Parameters
     ----------
@@ -110,20 +122,26 @@ def train_classifier(
     """
     count, height, width, channels = images.shape
     rng = np.random.default_rng(settings.seed)
-    network = AttributeClassifier(channels, height, width, targets.shape[1], rng=rng)
+    network = AttributeClassifier(
+        channels, height, width, targets.shape[1] + 1, rng=rng
+    )
     network.to(device)
     adam = Adam(network.parameters(), lr=settings.lr, betas=(0.9, 0.999))
     batches = max(1, count // settings.batch_size)  # a rest waits for the next epoch
     total = settings.epochs * batches
-    kinds = device.put(binary)
+    kinds = device.put(np.append(binary, True))
     for step in range(total):
         if step % batches == 0:
             order = np.array_split(rng.permutation(count), batches)
-        rows = order[step % batches]
-        x = scale_images(images[rows], "tanh")
+        pixels, wanted, counts = _batch(
+            images, targets, order[step % batches], settings, rng
+        )
+        x = scale_images(pixels, "tanh")
         x += settings.noise * rng.standard_normal(x.shape, np.float32)
         outputs, ctx = network.forward(device.put(x))
-        _, gradient = multitask_gradient(outputs, device.put(targets[rows]), kinds)
+        _, gradient = multitask_gradient(
+            outputs, device.put(wanted), kinds, device.put(counts)
+        )
         adam.lr = settings.lr * (1 - step / total)
         adam.zero_grad()
         network.backward(gradient, ctx, need_dx=False)
@@ -131,3 +149,20 @@ def train_classifier(
         if progress is not None:
             progress(step + 1, total)
     return network.eval()
+
+
+def _batch(
+    images: np.ndarray,
+    targets: np.ndarray,
+    rows: np.ndarray,
+    settings: JudgeSettings,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return images with overlays after them, their targets, and which are known."""
+    overlays = random_overlays(images, settings.overlays, settings.exemplars, rng)
+    pixels = np.concatenate([images[rows], overlays])
+    wanted = np.zeros((len(pixels), targets.shape[1] + 1), np.float32)
+    wanted[: len(rows)] = np.pad(targets[rows], ((0, 0), (0, 1)), constant_values=1)
+    counts = np.ones_like(wanted)
+    counts[len(rows) :, :-1] = 0  # what an overlay shows is not known
+    return pixels, wanted, counts

@@ -2,7 +2,9 @@
 
 import click
 
+from scratchgan.commands.inspect.arithmetic import arithmetic
 from scratchgan.commands.inspect.forget import forget
+from scratchgan.commands.inspect.turn import turn
 from scratchgan.commands.inspect.walk import walk
 
 
@@ -14,5 +16,5 @@ def inspect() -> None:
     """
 
 
-for command in (walk, forget):
+for command in (walk, arithmetic, turn, forget):
     inspect.add_command(command)
