@@ -173,7 +173,8 @@ def likeliest_boxes(
     """Return one box in each of the images where a window is likeliest.
 
     For a G that draws nothing which the judge takes for a window: the box is around the
-    cells of at least half the image's highest probability, in its row and column.
+    cells of at least half the image's highest probability, in its row and column, and
+    takes half of either at most.
 
     Parameters
     ----------
@@ -206,8 +207,9 @@ def likeliest_boxes(
 def _stretch(line: np.ndarray, at: int) -> tuple[int, int]:
     """Return [start, stop) of the True values around a position."""
     start = stop = at
-    while start > 0 and line[start - 1]:
+    reach = max(1, len(line) // 4)
+    while start > max(0, at - reach) and line[start - 1]:
         start -= 1
-    while stop < len(line) and line[stop]:
+    while stop < min(len(line), at + reach) and line[stop]:
         stop += 1
     return start, stop

@@ -20,6 +20,8 @@ COLUMNS = 10
 """Of the figure."""
 FEWEST_BOXED = 5
 """If fewer samples than this have a window, the likeliest places are taken instead."""
+LARGEST = 0.5
+"""Share of an image; what the judge finds beyond that is a mistake of G's or its."""
 
 
 def forget_windows(
@@ -135,7 +137,11 @@ def _boxes_by_sample(
     size = networks.config.network.height, networks.config.network.width
     labels = None if label is None else [label] * len(seeds)
     images = networks.images(networks.latent(seeds), labels)
-    found = {i: b for i, b in enumerate(judges.windows.boxes(images)) if len(b)}
+    found = {
+        i: small
+        for i, boxes in enumerate(judges.windows.boxes(images))
+        if len(small := boxes[_area(boxes) <= LARGEST * size[0] * size[1]])
+    }
     if len(found) >= FEWEST_BOXED:
         return found, []
     note = (
@@ -144,6 +150,10 @@ def _boxes_by_sample(
     )
     probabilities = judges.windows.probabilities(images)
     return likeliest_boxes(probabilities, size, COLUMNS), [note]
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
 def _choose_shown(images: np.ndarray, judges: Judges, at_random: bool) -> np.ndarray:

@@ -99,9 +99,16 @@ def test_the_control_drops_as_many():
 def test_likeliest_places():
     probabilities = np.full((4, 4, 4), 0.01)
     probabilities[1, 1, 1:3] = 0.2, 0.3
-    probabilities[3, 2:, 0] = 0.4, 0.25
+    probabilities[3, 2:, 0] = 0.25, 0.4
     boxes = likeliest_boxes(probabilities, (16, 32), 2)
     assert {image: box.tolist() for image, box in boxes.items()} == {
         1: [[8, 4, 24, 8]],
         3: [[0, 8, 8, 16]],
     }
+
+
+def test_likeliest_places_are_half_an_image_at_most():
+    flat = np.full((3, 8, 8), 0.3)
+    flat[:, 6, 1] = 0.31
+    for box in likeliest_boxes(flat, (8, 8), 3).values():
+        assert box.tolist() == [[0, 4, 3, 8]]
