@@ -41,7 +41,7 @@ def box_sheet(images: np.ndarray, seeds: Sequence[int], columns: int) -> np.ndar
 def _tile(image: np.ndarray, seed: int, font: ImageFont.FreeTypeFont) -> np.ndarray:
     height, width, _ = image.shape
     scale = max(1, TILE // max(height, width))
-    line = LETTERS + 4  # for the seed
+    line = LETTERS + 6  # for the seed
     size = (MARGIN + width * scale, line + MARGIN + height * scale)
     tile = Image.new("RGB", size, "white")
     pixels = np.broadcast_to(image, (height, width, 3))
@@ -49,7 +49,7 @@ def _tile(image: np.ndarray, seed: int, font: ImageFont.FreeTypeFont) -> np.ndar
     origin = (MARGIN, line + MARGIN)
     tile.paste(Image.fromarray(enlarged), origin)
     draw = ImageDraw.Draw(tile)
-    draw.text((MARGIN, 0), f"seed {seed}", fill="black", font=font)
+    draw.text((MARGIN, 2), f"seed {seed}", fill="black", font=font)
     for at in range(0, width, _tick_step(width)):
         x = origin[0] + at * scale
         draw.line((x, origin[1] - 4, x, origin[1] - 1), fill="black")

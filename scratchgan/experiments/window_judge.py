@@ -96,6 +96,18 @@ class WindowJudge:
         """Return the number of windows in each image, int64 (N,)."""
         return np.array([len(found) for found in self.boxes(images)], dtype=np.int64)
 
+    def summary(self) -> str:
+        """Say in a line how well windows are found in held-out images."""
+        facts = self.about["held_out"]
+        found, overlap = facts["windows_found"], facts["intersection_over_union"]
+        shares = "no windows" if not facts["windows"] else f"{found:.0%} of windows"
+        if overlap is not None:
+            shares += f", {overlap:.2f} intersection over union"
+        return (
+            f"the window judge on held-out images: {shares}, "
+            f"{facts['false_windows']:.2f} false ones an image"
+        )
+
 
 def components(cells: np.ndarray) -> list[np.ndarray]:
     """Return the groups of True cells that touch along an edge, without the smallest.

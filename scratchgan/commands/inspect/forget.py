@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from scratchgan.commands.inspect.shared import RUN_OPTIONS, open_run, write_results
-from scratchgan.commands.options import data_dir_option, options
+from scratchgan.commands.inspect.shared import (
+    JUDGE_OPTIONS,
+    LABEL_OPTION,
+    RUN_OPTIONS,
+    open_judge,
+    open_run,
+    write_results,
+)
+from scratchgan.commands.options import options
+from scratchgan.commands.progress import note, progress_bar
 
 if TYPE_CHECKING:
     from scratchgan.experiments.forget_effect import Judges
@@ -26,18 +34,17 @@ Examples:
 # fmt: off
 OPTIONS = (
     *RUN_OPTIONS,
-    data_dir_option,
+    *JUDGE_OPTIONS,
+    LABEL_OPTION,
     click.option("--count", type=click.IntRange(2, 100_000), default=150, show_default=True, help="Samples in which windows are boxed, from the first seed on."),
     click.option("--samples", type=click.IntRange(1, 100_000), default=200, show_default=True, help="New samples after them, in which windows are counted."),
     click.option("--boxes", type=click.Path(dir_okay=False, path_type=Path), help="CSV or JSON file of your own boxes (seed, left, top, right, bottom), instead of the window judge's."),
     click.option("--sheet", is_flag=True, help="Write a sheet of the samples with seeds and rulers to draw boxes from, and nothing else."),
-    click.option("--judge", metavar="DATASET", help="Dataset with boxes that the judges learn from.  [default: the run's]"),
     click.option("--layer", metavar="NAME", help="G's layer to drop maps of.  [default: the second highest]"),
     click.option("--strength", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True, help="Of the regression's L2 penalty."),
     click.option("--threshold", type=float, default=0.0, show_default=True, help="Maps with a weight above this are dropped."),
     click.option("--draws", type=click.IntRange(0, 100), default=5, show_default=True, help="Choices of as many random maps, as a control."),
     click.option("--random", "at_random", is_flag=True, help="Show the first new samples, not those that have a window."),
-    click.option("--label", type=click.IntRange(min=0), help="Class of all images, for a conditional network.  [default: 0]"),
 )
 # fmt: on
 
@@ -85,7 +92,7 @@ def forget(
         networks, judges, seed, boxes=drawn, **settings
     )
     for line in facts["notes"]:
-        click.echo(f"note: {line}", err=True)
+        note(f"note: {line}")
     write_results(networks, out, "forget", figure, facts, as_json, lines)
 
 
@@ -115,32 +122,32 @@ def _judges(
     networks: TrainedNetworks, dataset: str | None, data_dir: str | None, required: bool
 ) -> Judges:
     """Return the judges; without boxes of the user's they are required."""
-    from scratchgan.commands.progress import note, progress_bar
     from scratchgan.datasets.catalogue import find_dataset
     from scratchgan.errors import DatasetError
     from scratchgan.experiments.forget_effect import Judges
-    from scratchgan.experiments.judge import load_judge
     from scratchgan.experiments.window_judge import load_window_judge
 
-    height, width = networks.config.network.height, networks.config.network.width
-    channels, device = networks.config.network.channels, networks.device
-    windows = objects = None
+    network, windows = networks.config.network, None
     try:
         path = find_dataset(dataset or networks.config.dataset, data_dir)
-        with progress_bar("learning windows", "batches") as progress:
+        with progress_bar("training the window judge", "batches") as progress:
             windows = load_window_judge(
-                path, height, width, channels, device, progress=progress, note=note
+                path,
+                network.height,
+                network.width,
+                network.channels,
+                networks.device,
+                progress=progress,
+                note=note,
             )
+        note(windows.summary())
     except DatasetError as error:
         if required or dataset:
             raise
         note(f"note: nothing is counted: {error}")
         return Judges()
     try:
-        with progress_bar("learning objects", "batches") as progress:
-            objects = load_judge(
-                path, height, width, device, progress=progress, note=note
-            )
+        return Judges(windows, open_judge(networks, dataset, data_dir))
     except DatasetError as error:
         note(f"note: other objects are not counted: {error}")
-    return Judges(windows, objects)
+        return Judges(windows)
