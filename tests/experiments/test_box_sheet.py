@@ -26,8 +26,8 @@ def test_marks_stand_at_the_edges_of_pixels():
     (height, width), scale = (8, 8), TILE // 8
     sheet = box_sheet(np.full((1, height, width, 3), 200, np.uint8), [7], 1)
     top, left = GAP + LETTERS + 6 + MARGIN, GAP + MARGIN
-    above = np.flatnonzero((sheet[top - 2, left:, 0] == 0))
-    beside = np.flatnonzero((sheet[top:, left - 2, 0] == 0))
+    above = np.flatnonzero(sheet[top - 2, left:, 0] == 0)
+    beside = np.flatnonzero(sheet[top:, left - 2, 0] == 0)
     np.testing.assert_array_equal(above, np.arange(8) * scale)
     np.testing.assert_array_equal(beside, np.arange(8) * scale)
 

@@ -273,3 +273,22 @@ def test_datasets_that_do_not_fit(rooms, size, channels, words):
 def test_a_dataset_without_boxes(tmp_path):
     with pytest.raises(DatasetError, match=r"has no boxes .* --judge"):
         load(write_dataset(tmp_path / "toy.h5"), 8)
+
+
+# --- on a GPU ------------------------------------------------------------------------
+
+
+def test_every_backend_says_the_same(backend):
+    """Trained a few steps there and here, from the same weights on the same images."""
+    images, boxes = draw_rooms(24, 16)
+    settings = dataclasses.replace(QUICK, steps=3)
+    said = [
+        WindowJudge(
+            train_window_finder(
+                BoxedImages(images, boxes), settings, device, lambda done, total: None
+            ),
+            device,
+        ).probabilities(images)
+        for device in (CPU, backend.device)
+    ]
+    np.testing.assert_allclose(said[1], said[0], atol=2e-3)
