@@ -1,0 +1,171 @@
+"""The whole experiment: boxes, regression, samples without maps, numbers, figure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratchgan.experiments.dropped_maps import SplitGenerator, choose_layer
+from scratchgan.experiments.forget import (
+    choose_positions,
+    find_maps,
+    likeliest_boxes,
+    random_choices,
+)
+from scratchgan.experiments.forget_effect import Judges, measure_effect, verdict
+from scratchgan.experiments.networks import TrainedNetworks
+from scratchgan.pictures import image_grid
+
+COLUMNS = 10
+"""Of the figure."""
+FEWEST_BOXED = 5
+"""If fewer samples than this have a window, the likeliest places are taken instead."""
+LARGEST = 0.5
+"""Share of an image; what the judge finds beyond that is a mistake of G's or its."""
+
+
+def forget_windows(
+    networks: TrainedNetworks,
+    judges: Judges,
+    seed: int,
+    *,
+    boxes: Mapping[int, np.ndarray] | None = None,
+    count: int = 150,
+    samples: int = 200,
+    layer: str | None = None,
+    strength: float = 1.0,
+    threshold: float = 0.0,
+    draws: int = 5,
+    at_random: bool = False,
+    label: int | None = None,
+) -> tuple[np.ndarray, dict[str, Any], list[str]]:
+    """Find the maps that draw windows, drop them, and say what became of it.
+
+    Parameters
+    ----------
+    networks : TrainedNetworks
+    judges : Judges
+        Without a window judge, ``boxes`` are needed.
+    seed : int
+        First of the ``count`` samples that are boxed; the ``samples`` new ones follow.
+    boxes : mapping from int to ndarray of shape (B, 4), optional
+        The user's boxes by seed, see `read_box_file`.
+    count, samples : int
+        150 in the paper, and not told.
+    layer : str, optional
+        See `choose_layer`.
+    strength, threshold : float
+        See `find_maps`.
+    draws : int
+        Random choices of as many maps.
+    at_random : bool
+        Show the first new samples instead of those with a window.
+    label : int, optional
+        Class of all images.
+
+    Returns
+    -------
+    figure : ndarray of shape (H', W', C), uint8
+        New samples above, the same without the maps below.
+    facts : dict
+        The numbers, for JSON.
+    lines : list of str
+        What they mean.
+
+    Raises
+    ------
+    ConfigError
+        There is no such layer, or the boxes leave nothing to tell apart.
+    """
+    network = networks.config.network
+    stage = choose_layer(network, layer)
+    split = SplitGenerator(networks, stage.name, label)
+    seeds = range(seed, seed + count)
+    by_sample, notes = _boxes_by_sample(networks, judges, seeds, boxes, label)
+    z = networks.latent(seeds)
+    size = network.height, network.width
+    positions = choose_positions(by_sample, stage.outputs[1:], size, seed)
+    found = find_maps(split.features(z), positions, strength, threshold)
+    new_seeds = range(seed + count, seed + count + samples)
+    choices = [np.ones_like(found.dropped), ~found.dropped]
+    choices += [~drop for drop in random_choices(found.dropped, draws, seed)]
+    before, after, *control = split.images(networks.latent(new_seeds), choices)
+    effect = measure_effect(before, after, control, judges)
+    shown = _choose_shown(before, judges, at_random)
+    figure = image_grid(np.concatenate([before[shown], after[shown]]), len(shown))
+    maps, dropped = len(found.dropped), int(found.dropped.sum())
+    facts = {
+        "seed": seed,
+        "count": count,
+        "samples": samples,
+        "label": label,
+        "layer": stage.name,
+        "layer_shape": list(stage.outputs),
+        "strength": strength,
+        "threshold": threshold,
+        "boxed_by": "judge" if boxes is None else "user",
+        "boxes": sum(len(each) for each in by_sample.values()),
+        "boxed_samples": len(by_sample),
+        "positions_inside": found.positives,
+        "positions_outside": found.negatives,
+        "regression_accuracy": found.accuracy,
+        "maps": maps,
+        "maps_dropped": dropped,
+        "dropped": np.flatnonzero(found.dropped).tolist(),
+        "weights": found.weight.tolist(),
+        "control_draws": draws,
+        **effect,
+        "figure_seeds": [new_seeds[i] for i in shown],
+        "window_judge": None if judges.windows is None else judges.windows.about,
+        "object_judge": None if judges.objects is None else judges.objects.about,
+        "object_judge_held_out": judges.objects and judges.objects.held_out,
+        "notes": notes,
+    }
+    return figure, facts, verdict(dropped, maps, effect)
+
+
+def _boxes_by_sample(
+    networks: TrainedNetworks,
+    judges: Judges,
+    seeds: Sequence[int],
+    boxes: Mapping[int, np.ndarray] | None,
+    label: int | None,
+) -> tuple[dict[int, np.ndarray], list[str]]:
+    """Return boxes by number of the sample, and notes on them."""
+    if boxes is not None:
+        return {s - seeds[0]: found for s, found in boxes.items()}, []
+    size = networks.config.network.height, networks.config.network.width
+    labels = None if label is None else [label] * len(seeds)
+    images = networks.images(networks.latent(seeds), labels)
+    found = {
+        i: small
+        for i, boxes in enumerate(judges.windows.boxes(images))
+        if len(small := boxes[_area(boxes) <= LARGEST * size[0] * size[1]])
+    }
+    if len(found) >= FEWEST_BOXED:
+        return found, []
+    note = (
+        f"the judge sees windows in {len(found)} of {len(seeds)} samples; the places "
+        "that are most like windows are taken instead"
+    )
+    probabilities = judges.windows.probabilities(images)
+    return likeliest_boxes(probabilities, size, COLUMNS), [note]
+
+
+def _area(boxes: np.ndarray) -> np.ndarray:
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _choose_shown(images: np.ndarray, judges: Judges, at_random: bool) -> np.ndarray:
+    """Return the numbers of the samples in the figure.
+
+    The first ones; or, told by the judge, the first that have a window, and after them
+    those that come nearest to having one.
+    """
+    count = min(COLUMNS, len(images))
+    if at_random or judges.windows is None:
+        return np.arange(count)
+    has = judges.windows.counts(images) > 0
+    likely = judges.windows.probabilities(images).max(axis=(1, 2))
+    order = np.lexsort((np.where(has, 0, -likely), ~has))
+    return np.sort(order[:count])
