@@ -10,8 +10,10 @@ from scratchgan.experiments.figure import Figure
 from scratchgan.experiments.judge import Judge
 from scratchgan.pictures import captioned_grid
 
+MARGIN = 0.3
+"""Tiles to the left of the first column, ..."""
 TEXT_FITS = 15
-"""Characters that a column's heading has room for."""
+"""... so that its heading has room for so many characters."""
 SHEET = 24
 """Candidates of each concept on a sheet, in two rows, ..."""
 SHEET_SIDE = 80
@@ -31,26 +33,26 @@ def draw_figure(terms: Sequence[Term], results: np.ndarray, draw: Draw) -> np.nd
     """
     most = max(3, *(len(term.seeds) for term in terms))
     last = 2.3 + most  # row of the control
-    figure = Figure(last + 1.1, 8.1, *results.shape[1:3])
+    figure = Figure(last + 1.1, MARGIN + 8.1, *results.shape[1:3])
     means = draw(np.stack([term.z.mean(axis=0) for term in terms]))
     for i, term in enumerate(terms):
-        column = 1.5 * i
+        column = MARGIN + 1.5 * i
         named = f"{'ABC'[i]}: {term.text}" if len(term.text) <= TEXT_FITS else "ABC"[i]
         figure.write(named, 0.2, column + 0.5, 11)
         for row, image in enumerate(term.images):
             figure.place(image, 0.4 + row, column)
         figure.place(means[i], 0.8 + most, column)
         figure.place(as_pixels(term.images.mean(axis=0)), last, column)
-    figure.write("G of the mean z", 0.6 + most, 2)
-    figure.write("the same with pixels", last - 0.2, 2)
+    figure.write("G of the mean z", 0.6 + most, MARGIN + 2)
+    figure.write("the same with pixels", last - 0.2, MARGIN + 2)
     for row in (1.3 + most, last + 0.5):
         for sign, column in (("-", 1.25), ("+", 2.75), ("=", 4.4)):
-            figure.write(sign, row, column, 28)
-    figure.write("G(Y), framed", most - 1.4, 6.5)
+            figure.write(sign, row, MARGIN + column, 28)
+    figure.write("G(Y), framed", most - 1.4, MARGIN + 6.5)
     for position, image in enumerate(results):
         row, column = divmod(position, 3)
-        figure.place(image, most - 1.2 + row, 5 + column, framed=position == 4)
-    figure.place(combine_pixels(*(term.images for term in terms)), last, 6)
+        figure.place(image, most - 1.2 + row, MARGIN + 5 + column, framed=position == 4)
+    figure.place(combine_pixels(*(term.images for term in terms)), last, MARGIN + 6)
     return figure.pixels()
 
 

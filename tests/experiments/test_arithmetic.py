@@ -198,11 +198,11 @@ def test_figure_holds_every_tile(terms):
     """Tiles are found in it, enlarged, at their places."""
     result = make_result(terms, 0, draw)
     figure = draw_figure(terms, result, draw)
-    tops = round(0.4 * 72) + 4
+    tops, margin = round(0.4 * 72) + 4, round(0.3 * 72) + 4
     for row in range(3):
-        tile = figure[tops + 72 * row : tops + 72 * row + 64, 4:68, 0]
+        tile = figure[tops + 72 * row : tops + 72 * row + 64, margin : margin + 64, 0]
         np.testing.assert_array_equal(tile[::32, ::32], terms[0].images[row, :, :, 0])
-    top, left = round(2.8 * 72) + 4, 6 * 72 + 4
+    top, left = round(2.8 * 72) + 4, round(6.3 * 72) + 4
     centre = figure[top : top + 64, left : left + 64, 0]
     np.testing.assert_array_equal(centre[16::32, 16::32], result[4, :, :, 0])
 
