@@ -235,11 +235,24 @@ def make_tiles(
     return Tiles(np.stack(gradients), np.stack(patches), facts)
 
 
+def known_attributes(dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, list]:
+    """Return what the dataset says of images, float32 (N, A), and the A names.
+
+    Where it has boxes, "boxes" is 1 for an image with one.
+    """
+    values, names = dataset.attributes, dataset.attribute_names or []
+    columns = [np.zeros((len(rows), 0)) if values is None else values[rows]]
+    if dataset.boxes is not None:
+        columns.append(dataset.boxes[rows].any(axis=(1, 2))[:, None])
+        names = [*names, "boxes"]
+    return np.concatenate(columns, axis=1).astype(np.float32), names
+
+
 def measure_selectivity(
     trained: Responses,
     control: Responses,
-    attributes: np.ndarray | None,
-    names: list[str] | None,
+    attributes: np.ndarray,
+    names: list[str],
 ) -> dict:
     """Return how selective the features of a stage are, against random ones.
 
@@ -247,8 +260,10 @@ def measure_selectivity(
     ----------
     trained, control : Responses
         Of a trained and of a random D to the same images.
-    attributes : ndarray of shape (N, A) or None
-    names : list of str or None
+    attributes : ndarray of shape (N, A)
+        See `known_attributes`.
+    names : list of str
+        Of the A.
 
     Returns
     -------
@@ -319,9 +334,7 @@ def compare_filters(
     of_trained = measure_responses(
         trained, dataset, rows, stages, images_from(len(rows))
     )
-    attributes = dataset.attributes
-    if attributes is not None:
-        attributes = attributes[rows]
+    attributes, names = known_attributes(dataset, rows)
     layers = []
     for stage in stages:
         pair = of_control[stage.name], of_trained[stage.name]
@@ -329,8 +342,6 @@ def compare_filters(
             make_tiles(networks, dataset, rows, stage, features, responses)
             for networks, responses in zip((control, trained), pair, strict=True)
         ]
-        selectivity = measure_selectivity(
-            pair[1], pair[0], attributes, dataset.attribute_names
-        )
+        selectivity = measure_selectivity(pair[1], pair[0], attributes, names)
         layers.append(LayerFilters(stage.name, *tiles, selectivity))
     return layers
