@@ -79,11 +79,32 @@ class Tiles:
     facts: list[dict]
 
 
+@dataclass(frozen=True)
+class LayerFilters:
+    """What was found of one stage of D.
+
+    Attributes
+    ----------
+    name : str
+        Of the stage.
+    control, trained : Tiles
+        Of the random and of the trained D.
+    selectivity : dict
+        See `measure_selectivity`.
+    """
+
+    name: str
+    control: Tiles
+    trained: Tiles
+    selectivity: dict
+
+
 def choose_stages(networks: TrainedNetworks, layer: str | None) -> list[Stage]:
     """Return the hidden stages of D that are asked for.
 
     Parameters
     ----------
+    networks : TrainedNetworks
     layer : str or None
         A name, "all", or None for the last convolution, or where there is none the
         last hidden stage.
@@ -142,8 +163,13 @@ def measure_responses(
 
     Parameters
     ----------
+    networks : TrainedNetworks
+        With frozen statistics.
+    dataset : Dataset
     rows : ndarray of int64, ascending
     stages : sequence of Stage
+    progress : callable, optional
+        Called with images done and all images.
 
     Returns
     -------
@@ -209,11 +235,24 @@ def make_tiles(
     return Tiles(np.stack(gradients), np.stack(patches), facts)
 
 
+def known_attributes(dataset: Dataset, rows: np.ndarray) -> tuple[np.ndarray, list]:
+    """Return what the dataset says of images, float32 (N, A), and the A names.
+
+    Where it has boxes, "boxes" is 1 for an image with one.
+    """
+    values, names = dataset.attributes, dataset.attribute_names or []
+    columns = [np.zeros((len(rows), 0)) if values is None else values[rows]]
+    if dataset.boxes is not None:
+        columns.append(dataset.boxes[rows].any(axis=(1, 2))[:, None])
+        names = [*names, "boxes"]
+    return np.concatenate(columns, axis=1).astype(np.float32), names
+
+
 def measure_selectivity(
     trained: Responses,
     control: Responses,
-    attributes: np.ndarray | None,
-    names: list[str] | None,
+    attributes: np.ndarray,
+    names: list[str],
 ) -> dict:
     """Return how selective the features of a stage are, against random ones.
 
@@ -221,8 +260,10 @@ def measure_selectivity(
     ----------
     trained, control : Responses
         Of a trained and of a random D to the same images.
-    attributes : ndarray of shape (N, A) or None
-    names : list of str or None
+    attributes : ndarray of shape (N, A)
+        See `known_attributes`.
+    names : list of str
+        Of the A.
 
     Returns
     -------
@@ -244,8 +285,7 @@ def measure_selectivity(
         return report
     pairs = {
         "attributes": [
-            without_linear_part(found.mean, found.colour)
-            for found in (trained, control)
+            without_linear_part(one.mean, one.colour) for one in (trained, control)
         ],
         "attributes_with_colour": [trained.mean, control.mean],
     }
@@ -261,3 +301,47 @@ def measure_selectivity(
             for a, name in enumerate(told_names)
         }
     return report
+
+
+def compare_filters(
+    control: TrainedNetworks,
+    trained: TrainedNetworks,
+    dataset: Dataset,
+    rows: np.ndarray,
+    stages: Sequence[Stage],
+    features: Sequence[int],
+    progress: Progress | None = None,
+) -> list[LayerFilters]:
+    """Return what a random and a trained D make of the same images, stage by stage.
+
+    Parameters
+    ----------
+    control, trained : TrainedNetworks
+        Both with frozen statistics; see `random_networks`.
+    dataset : Dataset
+    rows : ndarray of int64, ascending
+    stages : sequence of Stage
+    features : sequence of int
+        Those to make tiles of.
+    progress : callable, optional
+        Called with images done and all images, those of both D counted.
+    """
+
+    def images_from(before: int) -> Progress | None:
+        return progress and (lambda done, _: progress(before + done, 2 * len(rows)))
+
+    of_control = measure_responses(control, dataset, rows, stages, images_from(0))
+    of_trained = measure_responses(
+        trained, dataset, rows, stages, images_from(len(rows))
+    )
+    attributes, names = known_attributes(dataset, rows)
+    layers = []
+    for stage in stages:
+        pair = of_control[stage.name], of_trained[stage.name]
+        tiles = [
+            make_tiles(networks, dataset, rows, stage, features, responses)
+            for networks, responses in zip((control, trained), pair, strict=True)
+        ]
+        selectivity = measure_selectivity(pair[1], pair[0], attributes, names)
+        layers.append(LayerFilters(stage.name, *tiles, selectivity))
+    return layers

@@ -14,6 +14,8 @@ import dataclasses
 import hashlib
 import math
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -112,9 +114,7 @@ def measure_statistics(
     """
     check_rows(dataset, rows, batch_size=2)
     config = discriminator.config
-    before = {name: array.copy() for name, array in discriminator.buffers().items()}
-    momenta = {norm: norm.momentum for norm in _norms(discriminator)}
-    sums = {name: np.zeros(array.shape) for name, array in before.items()}
+    sums = {k: np.zeros(array.shape) for k, array in discriminator.buffers().items()}
     batches = -(-(len(rows) - 1) // BATCH)
     loader = BatchLoader(
         dataset,
@@ -125,28 +125,36 @@ def measure_statistics(
         output=config.output,
         seed=0,
     )
+    with _batch_statistics_only(discriminator), loader:
+        for done, batch in enumerate(islice(loader, batches if sums else 0), 1):
+            given = [device.put(batch.images)]
+            if config.classes:
+                given.append(device.put(one_hot(batch.labels, config.classes)))
+            _set_to_zero(discriminator)  # 0 + 1·(mean - 0) is free of rounding
+            discriminator(*given)
+            _add(discriminator, len(batch.images), sums)
+            if progress:
+                progress(done, batches)
+    return {name: (total / batches).astype("float32") for name, total in sums.items()}
+
+
+@contextmanager
+def _batch_statistics_only(discriminator: Discriminator) -> Iterator[None]:
+    """Let running averages be those of the last batch, and be restored afterwards."""
+    before = {name: array.copy() for name, array in discriminator.buffers().items()}
+    momenta = {norm: norm.momentum for norm in _norms(discriminator)}
     was_training = discriminator.training
     discriminator.train()
+    for norm in momenta:
+        norm.momentum = 1.0
     try:
-        for norm in momenta:
-            norm.momentum = 1.0  # the running averages become those of the batch
-        with loader:
-            for done, batch in enumerate(islice(loader, batches if sums else 0), 1):
-                given = [device.put(batch.images)]
-                if config.classes:
-                    given.append(device.put(one_hot(batch.labels, config.classes)))
-                _set_to_zero(discriminator)  # 0 + 1·(mean - 0) is free of rounding
-                discriminator(*given)
-                _add(discriminator, len(batch.images), sums)
-                if progress:
-                    progress(done, batches)
+        yield
     finally:
         for norm, momentum in momenta.items():
             norm.momentum = momentum
         for name, array in discriminator.buffers().items():
             array[...] = before[name]
         discriminator.train(was_training)
-    return {name: (total / batches).astype("float32") for name, total in sums.items()}
 
 
 def _norms(discriminator: Discriminator) -> list:

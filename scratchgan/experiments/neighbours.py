@@ -31,7 +31,7 @@ HELD_OUT = 256
 NEAR_PERCENTILE = 5
 """A generated image is too near if it is nearer than this percentile of real ones."""
 MUCH_NEARER = 0.7
-"""Memorised if the median distance is below this share of that of held-out images ..."""
+"""Memorised if the median distance is below this share of that of real images ..."""
 MANY = 0.5
 """... and more than this share of the images is too near (0.05 by chance)."""
 
@@ -105,6 +105,8 @@ def find_neighbours(
     held_out : HeldOut
     labels : list of int, optional
         Classes of the generated images, for a conditional network.
+    progress : callable, optional
+        Called with training images done and all of them.
 
     Returns
     -------

@@ -103,14 +103,12 @@ def without_linear_part(responses: np.ndarray, of: np.ndarray) -> np.ndarray:
 
 
 def told_attributes(
-    values: np.ndarray | None, names: list[str] | None
+    values: np.ndarray, names: list[str]
 ) -> tuple[np.ndarray, list[str]]:
     """Return the attributes that an image has or has not, as bool (N, A), and names.
 
     Measured ones are left out, and those that nearly all images share.
     """
-    if values is None or names is None:
-        return np.zeros((0, 0), bool), []
     chosen = [
         column
         for column in range(values.shape[1])

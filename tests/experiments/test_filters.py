@@ -12,6 +12,7 @@ from scratchgan.errors import ConfigError
 from scratchgan.experiments.filters import (
     check_features,
     choose_stages,
+    known_attributes,
     make_tiles,
     measure_responses,
     measure_selectivity,
@@ -112,7 +113,25 @@ def test_selectivity_prefers_features_that_tell(frozen, dataset, rng):
         assert report[key]["share"] == 1
         assert report[key]["by_attribute"]["odd"]["random"] < 0.7
     assert report["sparseness"]["share"] == 0.5  # the same responses
-    assert "attributes" not in measure_selectivity(trained, control, None, None)
+    assert "attributes" not in measure_selectivity(
+        trained, control, attributes[:, :0], []
+    )
+
+
+def test_what_a_dataset_says_of_its_images(dataset):
+    class Labelled:
+        attributes = np.arange(80, dtype="float32").reshape(40, 2)
+        attribute_names = ("a", "b")
+        boxes = np.zeros((40, 2, 4), np.int32)
+
+    Labelled.boxes[6, 0] = 1, 2, 3, 4
+    values, names = known_attributes(Labelled, ROWS)
+    assert names == ["a", "b", "boxes"]
+    np.testing.assert_array_equal(values[:, :2], Labelled.attributes[ROWS])
+    np.testing.assert_array_equal(values[:, 2], ROWS == 6)
+    values, names = known_attributes(dataset, ROWS)  # nothing is known
+    assert values.shape == (20, 0)
+    assert names == []
 
 
 def test_what_goes_with_the_colour_is_set_apart(frozen, dataset, rng):

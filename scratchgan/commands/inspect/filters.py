@@ -20,7 +20,7 @@ from scratchgan.commands.progress import progress_bar
 if TYPE_CHECKING:
     import numpy as np
 
-    from scratchgan.experiments.filters import Tiles
+    from scratchgan.experiments.filters import LayerFilters
 
 TILE_PIXELS = 64
 
@@ -68,9 +68,7 @@ def filters(
     from scratchgan.experiments.filters import (
         check_features,
         choose_stages,
-        make_tiles,
-        measure_responses,
-        measure_selectivity,
+        compare_filters,
         random_networks,
     )
     from scratchgan.experiments.run_images import spread_rows
@@ -83,44 +81,32 @@ def filters(
         rows = spread_rows(dataset.rows_of_split(split), count)
         control = random_networks(networks, dataset, rows, seed)
         trained = freeze_statistics(networks, dataset)
-        responses = []
-        for which, name in ((control, "random D"), (trained, "trained D")):
-            with progress_bar(name, "images") as progress:
-                responses.append(
-                    measure_responses(which, dataset, rows, stages, progress)
-                )
-        attributes = dataset.attributes
-        if attributes is not None:
-            attributes = attributes[rows]
-        figures, layers, lines = [], {}, []
-        for stage in stages:
-            of_control, of_trained = (found[stage.name] for found in responses)
-            tiles = [
-                make_tiles(which, dataset, rows, stage, features, found)
-                for which, found in ((control, of_control), (trained, of_trained))
-            ]
-            figures.append(draw(*tiles, with_images=images))
-            selectivity = measure_selectivity(
-                of_trained, of_control, attributes, dataset.attribute_names
+        with progress_bar("responses", "images") as progress:
+            layers = compare_filters(
+                control, trained, dataset, rows, stages, features, progress
             )
-            layers[stage.name] = {
-                "selectivity": selectivity,
-                "random": tiles[0].facts,
-                "trained": tiles[1].facts,
-            }
-            lines += describe(stage.name, selectivity)
-        facts = {
-            "seed": seed,
-            "dataset": str(dataset.path),
-            "split": split,
-            "images": len(rows),
-            "layers": layers,
-        }
-    figure = stack_pictures(figures)
+    facts = {
+        "seed": seed,
+        "dataset": str(dataset.path),
+        "split": split,
+        "images": len(rows),
+        "layers": {found.name: plain_values(found) for found in layers},
+    }
+    figure = stack_pictures([draw(found, images) for found in layers])
+    lines = [line for found in layers for line in describe(found)]
     write_results(networks, out, "filters", figure, facts, as_json, lines)
 
 
-def draw(control: Tiles, trained: Tiles, with_images: bool) -> np.ndarray:
+def plain_values(found: LayerFilters) -> dict:
+    """Return what was found of a layer as plain values for JSON."""
+    return {
+        "selectivity": found.selectivity,
+        "random": found.control.facts,
+        "trained": found.trained.facts,
+    }
+
+
+def draw(found: LayerFilters, with_images: bool) -> np.ndarray:
     """Return a layer's figure: a row a feature, random on the left, trained right.
 
     Tiles are enlarged by a whole number to about 64 pixels.
@@ -132,13 +118,13 @@ def draw(control: Tiles, trained: Tiles, with_images: bool) -> np.ndarray:
         halves = (tiles_in_rows(side, factor) for side in (left, right))
         return stack_pictures(list(halves), axis=1)
 
-    lines = [line(control.gradients, trained.gradients)]
+    lines = [line(found.control.gradients, found.trained.gradients)]
     if with_images:
-        lines.append(line(control.patches, trained.patches))
+        lines.append(line(found.control.patches, found.trained.patches))
     return stack_pictures(lines)
 
 
-def describe(layer: str, selectivity: dict) -> list[str]:
+def describe(found: LayerFilters) -> list[str]:
     """Say in words how selective trained filters are, against random ones."""
     words = {
         "attributes": "attribute told best, mean colour aside, |2 AUC - 1|",
@@ -146,9 +132,9 @@ def describe(layer: str, selectivity: dict) -> list[str]:
         "sparseness": "sparseness of the strongest response over images",
     }
     return [
-        f"{layer}, {text}: median {found['trained']:.3f} trained, "
-        f"{found['random']:.3f} random; a trained filter has more than a random one "
-        f"in {found['share']:.0%} of pairs"
+        f"{found.name}, {text}: median {facts['trained']:.3f} trained, "
+        f"{facts['random']:.3f} random; a trained filter has more than a random one "
+        f"in {facts['share']:.0%} of pairs"
         for name, text in words.items()
-        if (found := selectivity.get(name))
+        if (facts := found.selectivity.get(name))
     ]

@@ -1,4 +1,4 @@
-"""``scratchgan inspect neighbours``: are generated images copies of training images?"""
+"""``scratchgan inspect neighbours``: whether generated images are copies."""
 
 from __future__ import annotations
 
