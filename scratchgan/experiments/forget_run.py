@@ -12,7 +12,7 @@ from scratchgan.experiments.forget import (
     likeliest_boxes,
     random_choices,
 )
-from scratchgan.experiments.forget_effect import Judges, measure_effect, verdict
+from scratchgan.experiments.forget_effect import Judges, doubts, measure_effect, verdict
 from scratchgan.experiments.networks import TrainedNetworks
 from scratchgan.pictures import image_grid
 
@@ -119,7 +119,7 @@ def forget_windows(
         "window_judge": None if judges.windows is None else judges.windows.about,
         "object_judge": None if judges.objects is None else judges.objects.about,
         "object_judge_held_out": judges.objects and judges.objects.held_out,
-        "notes": notes,
+        "notes": notes + doubts(judges.objects),
     }
     return figure, facts, verdict(dropped, maps, effect)
 
