@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan.errors import ConfigError
-from scratchgan.experiments.combining import as_pixels, combine, combine_pixels
+from scratchgan.experiments.combining import combine, combine_pixels
 from scratchgan.experiments.conditions import (
     Condition,
     counted,
@@ -19,10 +19,8 @@ from scratchgan.experiments.conditions import (
     parse_conditions,
     probability,
 )
-from scratchgan.experiments.figure import Figure
 from scratchgan.experiments.judge import Judge
 from scratchgan.experiments.networks import TrainedNetworks
-from scratchgan.pictures import captioned_grid
 
 EXEMPLARS = 3
 """Samples that a concept is averaged from."""
@@ -30,10 +28,6 @@ NOISE = 0.25
 """The eight neighbours of the result are up to this far in each component."""
 POOL = 32
 """Candidates of a concept that random triples are drawn from, at most."""
-SHEET = 24
-"""Candidates of each concept on a sheet, in two rows, ..."""
-SHEET_SIDE = 80
-"""... at least so wide in pixels that captions have room."""
 
 # Name -> A, B and C in terms of attributes, for A - B + C.
 CONCEPTS = {
@@ -285,66 +279,6 @@ def _those_that_show(
     return showing if len(showing) >= 2 * EXEMPLARS else pool[: 2 * EXEMPLARS]
 
 
-def draw_figure(terms: Sequence[Term], results: np.ndarray, draw: Draw) -> np.ndarray:
-    """Return the paper's figure 7, with the same arithmetic on pixels below.
-
-    Parameters
-    ----------
-    terms : sequence of three Term
-    results : ndarray of shape (9, H, W, C), uint8
-        The result in the middle of its neighbours.
-    draw : callable
-        Images of z.
-    """
-    most = max(3, *(len(term.seeds) for term in terms))
-    last = 2.3 + most  # row of the control
-    figure = Figure(last + 1.1, 8.1, *results.shape[1:3])
-    means = draw(np.stack([term.z.mean(axis=0) for term in terms]))
-    for i, term in enumerate(terms):
-        column = 1.5 * i
-        figure.write("ABC"[i], 0.2, column + 0.5)
-        for row, image in enumerate(term.images):
-            figure.place(image, 0.4 + row, column)
-        figure.place(means[i], 0.8 + most, column)
-        figure.place(as_pixels(term.images.mean(axis=0)), last, column)
-    figure.write("G of the mean z", 0.6 + most, 2)
-    figure.write("the same with pixels", last - 0.2, 2)
-    for row in (1.3 + most, last + 0.5):
-        for sign, column in (("-", 1.25), ("+", 2.75), ("=", 4.4)):
-            figure.write(sign, row, column, 28)
-    figure.write("G(Y), framed", most - 1.4, 6.5)
-    for position, image in enumerate(results):
-        row, column = divmod(position, 3)
-        figure.place(image, most - 1.2 + row, 5 + column, framed=position == 4)
-    figure.place(combine_pixels(*(term.images for term in terms)), last, 6)
-    return figure.pixels()
-
-
-def draw_sheet(
-    terms: Sequence[Term], candidates: Candidates, judge: Judge
-) -> np.ndarray:
-    """Return the best candidates of each concept, captioned to be chosen by eye.
-
-    For a term that was given by seeds: the first candidates.
-    """
-    rows, captions = [], []
-    mentioned = {c.name: None for term in terms for c in term.conditions}
-    names = list(mentioned or dict.fromkeys(judge.names[:3]))
-    for letter, term in zip("ABC", terms, strict=True):
-        if term.conditions:
-            chosen = best(term.conditions, candidates, judge, SHEET)
-        else:
-            chosen = np.arange(min(SHEET, len(candidates.seeds)))
-        for row in chosen:
-            values = [f"{n} {candidates.said[n][row]:.2f}" for n in names]
-            captions.append("\n".join([f"{letter}: {candidates.seeds[row]}", *values]))
-        rows.extend(chosen)
-    images = candidates.images[rows]
-    factor = -(-SHEET_SIDE // images.shape[2])
-    large = images.repeat(factor, axis=1).repeat(factor, axis=2)
-    return captioned_grid(large, captions, columns=SHEET // 2)
-
-
 def verdict(report: dict[str, Any], target: Sequence[Condition]) -> list[str]:
     """Say in words what `score` found."""
     wanted = " and ".join(map(str, target))
@@ -368,6 +302,15 @@ def verdict(report: dict[str, Any], target: Sequence[Condition]) -> list[str]:
         lines.append(
             "the arithmetic works: clearly more often than with pixels and by chance"
         )
+        alone = [
+            report[name]["attributes_only"]["fraction"]
+            for name in ("arithmetic", "pixels")
+        ]
+        if alone[1] > alone[0]:
+            lines.append(
+                "with pixels the attributes are seen more often, but in overlays of "
+                "several pictures"
+            )
     else:
         lines.append(
             "no clear effect: not clearly more often than with pixels or by chance; "

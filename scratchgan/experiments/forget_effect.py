@@ -172,8 +172,8 @@ def doubts(judge: Judge | None) -> list[str]:
     if not poor:
         return []
     return [
-        f"of {', '.join(poor)} the judge is right no more often than a constant answer; "
-        "its shares say little"
+        f"of {', '.join(poor)} the judge is right no more often than a constant answer "
+        "would be; its shares say little"
     ]
 
 

@@ -127,9 +127,9 @@ def measure_turn(
         directions.append(other * (np.linalg.norm(vector) / np.linalg.norm(other)))
     reports = []
     for direction in directions:
-        points = along(z, direction, scale)
-        images = draw(points.reshape(-1, z.shape[1]))
-        reports.append(describe(value(images).reshape(len(z), POSITIONS)))
+        rows = draw_rows(z, direction, scale, draw)
+        said = value(rows.reshape(-1, *rows.shape[2:]))
+        reports.append(describe(said.reshape(len(z), POSITIONS)))
         if progress is not None:
             progress(len(reports), len(directions))
     return {"vector": reports[0], "random": reports[1:]}
@@ -187,6 +187,14 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[group]
+
+
+def draw_rows(
+    z: np.ndarray, vector: np.ndarray, scale: float, draw: Draw
+) -> np.ndarray:
+    """Return the images of `along`, uint8 (N, 11, H, W, C)."""
+    images = draw(along(z, vector, scale).reshape(-1, z.shape[1]))
+    return images.reshape(len(z), POSITIONS, *images.shape[1:])
 
 
 def draw_figure(rows: np.ndarray, ends: np.ndarray) -> np.ndarray:

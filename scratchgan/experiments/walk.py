@@ -234,8 +234,12 @@ def frames(
 
     Parameters
     ----------
+    networks : TrainedNetworks
+    walk : Walk
     between_tiles : int
         Frames from one tile to the next.
+    label : int, optional
+        Class of all images, for a conditional network.
 
     Returns
     -------

@@ -64,7 +64,7 @@ def test_figure_and_numbers(work):
     assert set(facts["windows"]) == {"before", "after", "control"}
     assert set(facts["objects"]) == {"bed", "bright"}
     assert facts["window_judge"]["held_out"]["images"] == 12
-    assert facts["object_judge_held_out"]["bed"]["accuracy"] >= 0
+    assert facts["object_judge"]["held_out"]["bed"]["accuracy"] >= 0
     assert len(facts["figure_seeds"]) == 10
     assert all(20 <= seed < 32 for seed in facts["figure_seeds"])
     assert len(list((work / "judges").iterdir())) == 2

@@ -120,10 +120,9 @@ def test_measured_samples_are_none_of_the_candidates(work, monkeypatch):
 
     monkeypatch.setattr(TrainedNetworks, "latent", latent)
     turn("--seed", 7)
-    candidates, *_, measured, shown = asked
+    candidates, _, _, measured = asked
     assert candidates == set(range(7, 37))
     assert measured == set(range(37, 42))
-    assert not candidates & (measured | shown)
 
 
 @pytest.mark.parametrize("command", [lambda *a: arithmetic(*CONCEPT, *a), turn])

@@ -11,8 +11,6 @@ from scratchgan.experiments.arithmetic import (
     best,
     describe,
     draw_candidates,
-    draw_figure,
-    draw_sheet,
     make_result,
     make_term,
     neighbours,
@@ -21,6 +19,7 @@ from scratchgan.experiments.arithmetic import (
     target_of,
     verdict,
 )
+from scratchgan.experiments.arithmetic_figures import draw_figure, draw_sheet
 from scratchgan.experiments.combining import combine, combine_pixels
 from scratchgan.experiments.conditions import meets, parse_conditions, probability
 from tests.experiments.labelled import LinearNetworks, PixelJudge
@@ -199,13 +198,11 @@ def test_figure_holds_every_tile(terms):
     """Tiles are found in it, enlarged, at their places."""
     result = make_result(terms, 0, draw)
     figure = draw_figure(terms, result, draw)
-    pixel = figure[4 : 4 + 64, 4 : 4 + 64]
-    del pixel
-    tops = round(0.4 * 72) + 4
+    tops, margin = round(0.4 * 72) + 4, round(0.3 * 72) + 4
     for row in range(3):
-        tile = figure[tops + 72 * row : tops + 72 * row + 64, 4:68, 0]
+        tile = figure[tops + 72 * row : tops + 72 * row + 64, margin : margin + 64, 0]
         np.testing.assert_array_equal(tile[::32, ::32], terms[0].images[row, :, :, 0])
-    top, left = round(2.8 * 72) + 4, 6 * 72 + 4
+    top, left = round(2.8 * 72) + 4, round(6.3 * 72) + 4
     centre = figure[top : top + 64, left : left + 64, 0]
     np.testing.assert_array_equal(centre[16::32, 16::32], result[4, :, :, 0])
 

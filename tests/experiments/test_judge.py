@@ -223,6 +223,18 @@ def test_gradient_is_that_of_both_losses(rng):
     np.testing.assert_allclose(said[:, 0], 1 / (1 + np.exp(-outputs[:, 0])))
 
 
+def test_gradient_on_every_device(rng, backend):
+    """float32 stays float32, and the mask of kinds may live on a device."""
+    outputs, targets, counts = rng.normal(size=(3, 5, 3)).astype(np.float32)
+    binary = np.array([True, False, True])
+    arrays = outputs, targets, binary, counts
+    expected = multitask_gradient(*arrays)
+    got = multitask_gradient(*map(backend.put, arrays))
+    for one, other in zip(expected, got, strict=True):
+        assert one.dtype == other.dtype == np.float32
+        np.testing.assert_allclose(backend.host(other), one, rtol=1e-5)
+
+
 def test_without_a_split_a_fifth_is_held_out(tmp_path):
     path = write_labelled(tmp_path / "s.h5", split=False)
     with open_dataset(path) as data:

@@ -83,6 +83,7 @@ def arithmetic(
     shows what it should, beside the same arithmetic with pixels and beside chance.
     """
     from scratchgan.experiments import arithmetic as experiment
+    from scratchgan.experiments.arithmetic_figures import draw_figure
 
     networks = open_run(run, runs, device)
     draw = drawing(networks, label)
@@ -114,7 +115,7 @@ def arithmetic(
     if sheet:
         facts["sheet"] = _write_sheet(out, terms, samples, made_judge)
         lines.append(facts["sheet"])
-    figure = experiment.draw_figure(terms, result, draw)
+    figure = draw_figure(terms, result, draw)
     write_results(networks, out, "arithmetic", figure, facts, as_json, lines)
 
 
@@ -143,7 +144,7 @@ def _target(text: str | None, terms: list[Any], judge: Judge | None) -> tuple:
 
 
 def _write_sheet(out: Path, terms: list, samples: Any, judge: Judge) -> str:
-    from scratchgan.experiments.arithmetic import draw_sheet
+    from scratchgan.experiments.arithmetic_figures import draw_sheet
     from scratchgan.files import make_folder
     from scratchgan.pictures import save_png
 

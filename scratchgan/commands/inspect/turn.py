@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +19,10 @@ from scratchgan.commands.inspect.shared import (
 )
 from scratchgan.commands.options import SeedRange, options
 from scratchgan.commands.progress import progress_bar
+
+if TYPE_CHECKING:
+    from scratchgan.experiments.judge import Judge
+    from scratchgan.experiments.networks import TrainedNetworks
 
 _EXAMPLES = """\b
 Examples:
@@ -70,23 +76,20 @@ def turn(
     import numpy as np
 
     from scratchgan.experiments import turn as experiment
-    from scratchgan.experiments.arithmetic import draw_candidates
     from scratchgan.experiments.conditions import find_attribute
 
     networks = open_run(run, runs, device)
     draw = drawing(networks, label)
     made_judge = open_judge(networks, judge, data_dir)
     attribute = find_attribute(attribute, made_judge)
-    if not (left and right):
-        found = draw_candidates(networks, made_judge, seed, candidates, draw)
-        ends = experiment.choose_ends(found.seeds, found.said[attribute])
-        left, right = left or ends[0], right or ends[1]
-    vector = experiment.make_vector(networks, tuple(left), tuple(right))
+    ends = _ends(networks, made_judge, attribute, draw, (left, right), seed, candidates)
+    vector = experiment.make_vector(networks, *ends)
     # Beyond the candidates, so that none of them is among the samples.
-    z = networks.latent(range(seed + candidates, seed + candidates + samples))
+    seeds = range(seed + candidates, seed + candidates + max(samples, rows))
+    z = networks.latent(seeds)
     with progress_bar("measuring", "directions") as progress:
         report = experiment.measure_turn(
-            z,
+            z[:samples],
             vector.vector,
             scale,
             lambda images: made_judge.probabilities(images)[attribute],
@@ -94,19 +97,15 @@ def turn(
             seed,
             progress,
         )
-    shown = networks.latent(range(seed + candidates, seed + candidates + rows))
-    points = experiment.along(shown, vector.vector, scale)
-    images = draw(points.reshape(-1, shown.shape[1]))
     end_faces = draw(np.stack([vector.left, vector.right]))
-    figure = experiment.draw_figure(
-        images.reshape(rows, experiment.POSITIONS, *images.shape[1:]), end_faces
-    )
+    shown = experiment.draw_rows(z[:rows], vector.vector, scale, draw)
+    figure = experiment.draw_figure(shown, end_faces)
     facts = {
         "seed": seed,
         "label": label,
         "attribute": attribute,
-        "left": list(left),
-        "right": list(right),
+        "left": list(vector.left_seeds),
+        "right": list(vector.right_seeds),
         "candidates": candidates,
         "samples": samples,
         "scale": scale,
@@ -117,3 +116,23 @@ def turn(
     }
     lines = experiment.verdict(report, attribute)
     write_results(networks, out, "turn", figure, facts, as_json, lines)
+
+
+def _ends(
+    networks: TrainedNetworks,
+    judge: Judge,
+    attribute: str,
+    draw: Callable,
+    given: tuple[list[int] | None, list[int] | None],
+    seed: int,
+    candidates: int,
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the seeds of both ends; those that are not given are chosen."""
+    from scratchgan.experiments.arithmetic import draw_candidates
+    from scratchgan.experiments.turn import choose_ends
+
+    if all(given):
+        return tuple(given[0]), tuple(given[1])
+    found = draw_candidates(networks, judge, seed, candidates, draw)
+    chosen = choose_ends(found.seeds, found.said[attribute])
+    return tuple(given[0] or chosen[0]), tuple(given[1] or chosen[1])
