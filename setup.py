@@ -29,6 +29,8 @@ setup(
         "gpu13": ["cupy-cuda13x[ctk]>=14"],
         "download": ["requests>=2.31"],
         "faces": ["scikit-image>=0.24"],
+        "lsun": ["lmdb>=1.4"],
+        "svhn": ["scipy>=1.10"],
         "test": ["pytest>=8", "hypothesis>=6", "requests>=2.31"],
         "lint": ["ruff==0.17.6"],
         "oracle": ["torch>=2"],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from scratchgan.datasets.schema import open_dataset
-from scratchgan.errors import DatasetError
+from scratchgan.errors import DatasetError, OutputError
 
 DATA_VARIABLE = "SCRATCHGAN_DATA"
 
@@ -86,6 +86,15 @@ def find_dataset(name_or_path: str | Path, data_dir: str | Path | None = None) -
         f"no dataset {text!r}{hint} in {folder}, which holds {_listing(folder)}; "
         f"prepare it with: scratchgan data prepare {text}{source}"
     )
+
+
+def check_replaceable(path: Path, force: bool) -> None:
+    """Raise OutputError where a file would be replaced without being asked to."""
+    if path.exists() and not force:
+        raise OutputError(
+            f"{path} is there already and stays as it is; choose another name, or "
+            "replace it with --force"
+        )
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ _SEARCH_ANGLES = (0, -15, 15)
 _MOST_DETECTIONS = 2000  # a hundred faces give about 500
 
 # The vote: every pixel, over this much more and less than the size found.
-_VOTE_SCALES = tuple(1.1**k for k in range(-3, 4))
+_VOTE_SCALES = tuple(1.1**k for k in (0, 1, -1, 2, -2, 3, -3))
+_FIRST_SCALES = 3  # no vote at these: most places need no closer look
 _VOTE_ANGLES = (0, -15, 15)
 _VOTE_SHIFT = 5  # pixels of the window, to each side
 _PATCH = 2.0  # sides of the box
@@ -99,29 +100,39 @@ def vote(grey: Image.Image, box: np.ndarray) -> tuple[np.ndarray, int]:
     left, top = np.round(centre - _PATCH / 2 * box[2]).astype(int)
     width = round(_PATCH * box[2])
     patch = grey.crop((left, top, left + width, top + width))
-    finest = round(_PATCH * WINDOW * _VOTE_SCALES[-1])
+    finest = round(_PATCH * WINDOW * max(_VOTE_SCALES))
     patch = patch.resize((finest, finest), Image.Resampling.BILINEAR)
-    found = [np.empty((0, 3))]
-    for angle in _VOTE_ANGLES:
-        turned = _turned(patch, angle)
-        for scale in _VOTE_SCALES:
-            size = round(_PATCH * WINDOW * scale)
-            pixel = width / size  # of this level, in pixels of the picture
-            level = turned.resize((size, size), Image.Resampling.BILINEAR)
-            first = round((size - WINDOW) / 2) - _VOTE_SHIFT
-            last = first + 2 * _VOTE_SHIFT + WINDOW + 1
-            middle = level.crop((first, first, last, last))
-            corners = _faces_in(middle, 1) + first
-            centres = _turned_back(corners + WINDOW / 2, angle, level.size)
-            side = WINDOW * pixel
-            sides = np.full((len(corners), 1), side)
-            place = centres * pixel + (left, top) - side / 2
-            found.append(np.hstack([place, sides]))
-    found = np.concatenate(found)
+    turned = [(angle, _turned(patch, angle)) for angle in _VOTE_ANGLES]
+    found = np.empty((0, 3))
+    for number, scale in enumerate(_VOTE_SCALES):
+        if number == _FIRST_SCALES and not len(found):
+            break
+        for angle, view in turned:
+            places = _places_in_middle(view, angle, scale)
+            places *= width / finest
+            places[:, :2] += left, top
+            found = np.concatenate([found, places])
     if not len(found):
         return box, 0
     members = groups(found)[0]
     return found[members].mean(axis=0), len(members)
+
+
+def _places_in_middle(patch: Image.Image, angle: float, scale: float) -> np.ndarray:
+    """Return the windows (M, 3) like a face near the middle of a turned patch.
+
+    The windows are those of a level where the patch's middle box has `WINDOW` pixels
+    times the scale; the squares are in pixels of the patch before it was turned.
+    """
+    size = round(_PATCH * WINDOW * scale)
+    pixel = patch.width / size
+    level = patch.resize((size, size), Image.Resampling.BILINEAR)
+    first = round((size - WINDOW) / 2) - _VOTE_SHIFT
+    last = first + 2 * _VOTE_SHIFT + WINDOW + 1
+    corners = _faces_in(level.crop((first, first, last, last)), 1) + first
+    centres = _turned_back(corners + WINDOW / 2, angle, level.size)
+    sides = np.full((len(corners), 1), WINDOW * pixel)
+    return np.hstack([centres * pixel - sides / 2, sides])
 
 
 def groups(boxes: np.ndarray) -> list[np.ndarray]:

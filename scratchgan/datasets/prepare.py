@@ -10,8 +10,8 @@ import json
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, replace
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -20,139 +20,29 @@ import h5py
 import numpy as np
 
 from scratchgan import __version__
-from scratchgan.datasets.catalogue import dataset_path
+from scratchgan.datasets.catalogue import check_replaceable, dataset_path
 from scratchgan.datasets.decoding import Outcome, WholeImage, decode_all
-from scratchgan.datasets.face_crops import NO_FACE, FaceCrops, FaceFinder
-from scratchgan.datasets.images import BACKGROUND, FITS, RESIZE_FILTER, Crop
+from scratchgan.datasets.face_crops import NO_FACE, FaceCrops
+from scratchgan.datasets.images import BACKGROUND, RESIZE_FILTER
 from scratchgan.datasets.journal import Journal
-from scratchgan.datasets.schema import SPLITS
+from scratchgan.datasets.prepare_options import (
+    MAX_SIDE,
+    PrepareOptions,
+    PrepareReport,
+    Progress,
+)
 from scratchgan.datasets.sources import Source, open_source
 from scratchgan.datasets.sources.source import SourceImage
+from scratchgan.datasets.splits import hold_out, papers_validation
 from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError, OutputError
 from scratchgan.machine import usable_cores
-
-MAX_SIDE = 4096
 
 # Different sizes named before the search for more of them is given up.
 _SIZES_NAMED = 5
 
 # How often what is done is made safe from an interruption.
 CHECKPOINT_SECONDS = 10.0
-
-# The paper's validation sets are parts of whole training sets; a small part of such a
-# set would be left with too little.
-_FEWEST_TO_HOLD_OUT = 50_000
-_VALIDATION_SEED = 42  # that of the authors' code
-
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class PrepareOptions:
-    """What is read, and how images are brought to one shape.
-
-    Attributes
-    ----------
-    height, width : int or None
-        Pixels, 1 to `MAX_SIDE`; both None for the images' own size.
-    fit : str
-        "crop", "pad" or "stretch", see `decode_image`.
-    channels : int or None
-        1 for grey, 3 for RGB, None for what suits the source.
-    crop : Crop or None
-        What to cut out of every image before.
-    faces : FaceFinder or None
-        Cut out every face that it finds; each becomes an image.
-    kind : str or None
-        The source's layout, see `open_source`; None for what its files tell.
-    validation : int or None
-        Training images that become validation images, drawn with seed 42; None for
-        the paper's number where the set is one of the paper's, else none.
-    strict : bool
-        Fail at the first file that cannot be read instead of skipping it.
-    force : bool
-        Replace an existing file of that name.
-    workers : int or None
-        Threads that decode; all cores by default.
-    """
-
-    height: int | None = None
-    width: int | None = None
-    fit: str = "crop"
-    channels: int | None = None
-    crop: Crop | None = None
-    faces: FaceFinder | None = None
-    kind: str | None = None
-    validation: int | None = None
-    strict: bool = False
-    force: bool = False
-    workers: int | None = None
-
-    def __post_init__(self) -> None:
-        if (self.height is None) != (self.width is None):
-            raise ValueError(f"height {self.height}, width {self.width}: give both")
-        for side in (self.height, self.width):
-            if side is not None and not 1 <= side <= MAX_SIDE:
-                raise ValueError(f"size {side}: expected 1 to {MAX_SIDE} pixels")
-        if self.fit not in FITS:
-            raise ValueError(f"fit {self.fit!r}: expected one of {', '.join(FITS)}")
-        if self.channels not in (1, 3, None):
-            raise ValueError(f"channels {self.channels}: expected 1 or 3")
-        if self.faces is not None and self.height != self.width:
-            raise ValueError(f"size {self.height}x{self.width}: faces are cut square")
-
-    @property
-    def size(self) -> tuple[int, int] | None:
-        """(height, width), or None for the images' own."""
-        return None if self.height is None else (self.height, self.width)
-
-
-@dataclass(frozen=True)
-class PrepareReport:
-    """What a preparation wrote.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    count, height, width, channels : int
-        Its images.
-    sha256 : str
-        Of the pixels.
-    seconds : float
-        Time it took.
-    kind : str or None
-        The layout that the source was read as.
-    continued : int
-        Files that an earlier, interrupted preparation had done.
-    skipped : list of (str, str)
-        Files that gave no image, each with the reason.
-    modes : dict of str to int
-        How many images had which Pillow mode.
-    class_names, attribute_names : list of str or None
-        Of labels and attributes.
-    splits : dict of str to int, or None
-        How many images are in which split.
-    faces_per_file : dict of int to int, or None
-        In how many files so many faces were found, where faces were looked for.
-    """
-
-    path: Path
-    count: int
-    height: int
-    width: int
-    channels: int
-    sha256: str
-    seconds: float
-    kind: str | None = None
-    continued: int = 0
-    skipped: list[tuple[str, str]] = field(default_factory=list)
-    modes: dict[str, int] = field(default_factory=dict)
-    class_names: list[str] | None = None
-    attribute_names: list[str] | None = None
-    splits: dict[str, int] | None = None
-    faces_per_file: dict[int, int] | None = None
 
 
 def prepare(
@@ -210,15 +100,6 @@ def prepare(
                 "what is done so far is kept; the same command goes on from there"
             ) from interrupt
     return PrepareReport(**report, seconds=time.perf_counter() - started)
-
-
-def check_replaceable(path: Path, force: bool) -> None:
-    """Raise OutputError where a file would be replaced without being asked to."""
-    if path.exists() and not force:
-        raise OutputError(
-            f"{path} is there already and stays as it is; choose another name, or "
-            "replace it with --force"
-        )
 
 
 def _task(source: Source, options: PrepareOptions) -> dict[str, Any]:
@@ -401,7 +282,7 @@ class _Preparation:
             title=source.path.resolve().stem,
             source=source_name,
             licence=source.licence,
-            command=self._command(source_name),
+            command=options.command(self._name, source_name, self._channels),
             class_names=source.class_names,
             attribute_names=source.attribute_names,
             expected_count=len(source),
@@ -417,26 +298,6 @@ class _Preparation:
         self._writer = self._stack.enter_context(writer)
         if continued:
             writer.keep_partial_on_interrupt()
-
-    def _command(self, source_name: str) -> str:
-        """Return the command that makes the file again."""
-        options = self._options
-        words = ["data prepare", self._name, source_name]
-        if options.size is not None:
-            words.append("--size {}x{}".format(*options.size))
-            if options.faces is None:
-                words.append(f"--fit {options.fit}")
-        if options.crop is not None:
-            words.append(f"--crop {options.crop}")
-        if options.faces is not None:
-            words += ["--faces", f"--min-face {options.faces.minimum}"]
-            words.append(f"--margin {options.faces.margin}")
-        words.append(f"--channels {self._channels}")
-        if options.kind is not None:
-            words.append(f"--kind {options.kind}")
-        if options.validation is not None:
-            words.append(f"--validation {options.validation}")
-        return " ".join(words)
 
     def _describe_images(self) -> None:
         """Give the writer what is known only at the end."""
@@ -457,17 +318,9 @@ class _Preparation:
         """Return the split of each image, or None where all are for training."""
         split = np.concatenate(self._splits)
         wanted = self._options.validation
-        train = np.flatnonzero(split == SPLITS["train"])
         if wanted is None:
-            is_whole = len(train) >= _FEWEST_TO_HOLD_OUT
-            has_its_own = (split == SPLITS["validation"]).any()
-            wanted = self._source.validation if is_whole and not has_its_own else 0
-        if wanted >= max(len(train), 1):
-            raise DatasetError(
-                f"--validation {wanted}: there are {len(train)} training images"
-            )
-        rng = np.random.default_rng(_VALIDATION_SEED)
-        split[rng.permutation(train)[:wanted]] = SPLITS["validation"]
+            wanted = papers_validation(split, self._source.validation)
+        hold_out(split, wanted)
         return split if wanted or self._source.has_splits else None
 
     def _report(self) -> dict[str, Any]:

@@ -210,6 +210,8 @@ class Dataset:
             else {name: int((split == value).sum()) for name, value in SPLITS.items()},
             "source": self.source,
             "licence": self.licence,
+            "kind": self._text("kind"),
+            "crop": self._text("crop"),
             "fit": self._text("fit"),
             "resize_filter": self._text("resize_filter"),
             "background": self._text("background"),

@@ -8,15 +8,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchgan.datasets.catalogue import BUILT_IN, dataset_path
+from scratchgan.datasets.catalogue import BUILT_IN, check_replaceable, dataset_path
 from scratchgan.datasets.decoding import in_order
 from scratchgan.datasets.drawn_image import DrawingModule
-from scratchgan.datasets.prepare import PrepareReport, Progress, check_replaceable
+from scratchgan.datasets.prepare_options import PrepareReport, Progress
 from scratchgan.datasets.schema import SPLITS
 from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError
@@ -105,75 +106,91 @@ def prepare_synthetic(
     OutputError
         The file is there already, or cannot be written.
     """
-    module_name, module = _drawing_module(name)
-    size = module.DEFAULT_SIZE if size is None else size
+    plan = _plan(name, count, size, seed)
     path = dataset_path(name, data_dir)
     check_replaceable(path, force)
     started = time.perf_counter()
-    _check_drawable(name, module, count, size, seed)
-    tasks = [
-        _Task(module_name, seed, start, min(start + _BLOCK, count), size)
-        for start in range(0, count, _BLOCK)
-    ]
-    workers = min(workers or usable_cores(), len(tasks))
-    writer = _open_writer(path, name, module, count, size, seed)
-    with writer, contextlib.closing(_drawn_blocks(tasks, workers)) as blocks:
+    blocks = _drawn_blocks(plan.tasks(), workers or usable_cores())
+    with plan.open_writer(path) as writer, contextlib.closing(blocks):
         for block in blocks:
             writer.append(**block._asdict())
             if progress is not None:
                 progress(writer.count, count)
         writer.set_split(_random_split(count, seed))
-    return PrepareReport(
-        path=path,
-        count=count,
-        height=size,
-        width=size,
-        channels=module.CHANNELS,
-        sha256=writer.sha256,
-        seconds=time.perf_counter() - started,
-        class_names=list(module.CLASS_NAMES) or None,
-    )
+    return plan.report(writer, time.perf_counter() - started)
 
 
-def _drawing_module(name: str) -> tuple[str, DrawingModule]:
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be drawn."""
+
+    name: str
+    module_name: str
+    module: DrawingModule
+    count: int
+    size: int
+    seed: int
+
+    def tasks(self) -> list[_Task]:
+        return [
+            _Task(
+                self.module_name,
+                self.seed,
+                start,
+                min(start + _BLOCK, self.count),
+                self.size,
+            )
+            for start in range(0, self.count, _BLOCK)
+        ]
+
+    def open_writer(self, path: Path) -> DatasetWriter:
+        name, count, size, seed = self.name, self.count, self.size, self.seed
+        return DatasetWriter(
+            path,
+            size,
+            size,
+            self.module.CHANNELS,
+            name=name,
+            title=f"{name}, {BUILT_IN[name]}",
+            source=f"drawn by scratchgan, seed {seed}; no photograph is involved",
+            licence="MIT, as scratchgan itself",
+            synthetic=True,
+            command=f"data prepare {name} --count {count} --size {size} --seed {seed}",
+            class_names=self.module.CLASS_NAMES or None,
+            attribute_names=self.module.ATTRIBUTE_NAMES or None,
+            expected_count=count,
+        )
+
+    def report(self, writer: DatasetWriter, seconds: float) -> PrepareReport:
+        return PrepareReport(
+            path=writer.path,
+            count=self.count,
+            height=self.size,
+            width=self.size,
+            channels=self.module.CHANNELS,
+            sha256=writer.sha256,
+            seconds=seconds,
+            class_names=list(self.module.CLASS_NAMES) or None,
+        )
+
+
+def _plan(name: str, count: int, size: int | None, seed: int) -> _Plan:
+    """Return what is to be drawn; what cannot be is refused before any work."""
     if name not in BUILT_IN:
         raise DatasetError(
             f"no built-in set {name!r}; there is {', '.join(BUILT_IN)}. To prepare "
             f"your own images: scratchgan data prepare {name} SOURCE"
         )
-    return DRAWING_MODULES[name], importlib.import_module(DRAWING_MODULES[name])
-
-
-def _check_drawable(
-    name: str, module: DrawingModule, count: int, size: int, seed: int
-) -> None:
-    """Raise DatasetError for what cannot be drawn, such as a size, before any work."""
     if count < 1:
         raise DatasetError(f"count is {count}, expected at least 1 image")
+    module_name = DRAWING_MODULES[name]
+    module = importlib.import_module(module_name)
+    size = module.DEFAULT_SIZE if size is None else size
     try:
         module.draw(seed, 0, size)
     except ValueError as error:
         raise DatasetError(f"{name} cannot be drawn: {error}") from error
-
-
-def _open_writer(
-    path: Path, name: str, module: DrawingModule, count: int, size: int, seed: int
-) -> DatasetWriter:
-    return DatasetWriter(
-        path,
-        size,
-        size,
-        module.CHANNELS,
-        name=name,
-        title=f"{name}, {BUILT_IN[name]}",
-        source=f"drawn by scratchgan, seed {seed}; no photograph is involved",
-        licence="MIT, as scratchgan itself",
-        synthetic=True,
-        command=f"data prepare {name} --count {count} --size {size} --seed {seed}",
-        class_names=module.CLASS_NAMES or None,
-        attribute_names=module.ATTRIBUTE_NAMES or None,
-        expected_count=count,
-    )
+    return _Plan(name, module_name, module, count, size, seed)
 
 
 def _random_split(count: int, seed: int) -> np.ndarray:
@@ -213,6 +230,7 @@ def _drawn_blocks(tasks: list, workers: int) -> Iterator[_Block]:
     Processes, not threads: drawing many small shapes holds the interpreter lock.
     """
     done = 0
+    workers = min(workers, len(tasks))
     if workers > 1:
         try:
             with contextlib.closing(_blocks_from_pool(tasks, workers)) as blocks:

@@ -16,6 +16,7 @@ from scratchgan.datasets.face_crops import Face, FaceCrops, FaceFinder
 from scratchgan.datasets.images import UnreadableImage
 
 EXTRA = "finds faces with scikit-image; pip install -e '.[faces]'"
+pytestmark = pytest.mark.extras
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from scratchgan.datasets import face_search
 from scratchgan.errors import DatasetError
 
 EXTRA = "finds faces with scikit-image; pip install -e '.[faces]'"
+pytestmark = pytest.mark.extras
 
 
 @pytest.fixture

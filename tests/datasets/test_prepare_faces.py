@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 
 import numpy as np
@@ -183,7 +184,7 @@ class TestCommand:
         assert "skipped 3 files that gave no image:" in result.stdout
         assert "d.png: no face of 48 pixels: the largest has 31" in result.stdout
         told = run("info", "people").stdout
-        assert "faces_per_file   0 in 2, 1 in 2, 2 in 1, 3 in 1 files" in told
+        assert re.search("faces_per_file +0 in 2, 1 in 2, 2 in 1, 3 in 1 files", told)
 
     def test_json(self, run, photos):
         words = ["--faces", "--size", 16, "--min-face", 30, "--margin", 0.1, "--json"]

@@ -133,4 +133,20 @@ def test_a_repeated_point_is_a_corner():
 def test_segments_are_those_of_a_display():
     counts = [len(segments(digit)) for digit in range(10)]
     assert counts == [6, 2, 5, 5, 4, 5, 6, 3, 7, 6]
-    assert len({str(sorted(segments(digit))) for digit in range(10)}) == 10
+    lit = [{frozenset(ends) for ends in segments(digit)} for digit in range(10)]
+    left, right = (frozenset([(x, 0.0), (x, 0.5)]) for x in (0.0, 0.55))
+    low_left, low_right = (frozenset([(x, 0.5), (x, 1.0)]) for x in (0.0, 0.55))
+    # What the others have less than 8, which has all seven.
+    middle = lit[8] - lit[0]
+    assert [lit[8] - each for each in lit[2:]] == [
+        {left, low_right},
+        {left, low_left},
+        {frozenset([(0.0, y), (0.55, y)]) for y in (0.0, 1.0)} | {low_left},
+        {right, low_left},
+        {right},
+        middle | {left, low_left, frozenset([(0.0, 1.0), (0.55, 1.0)])},
+        set(),
+        {low_left},
+    ]
+    assert middle == {frozenset([(0.0, 0.5), (0.55, 0.5)])}
+    assert lit[1] == {right, low_right}

@@ -163,7 +163,7 @@ class TestDamagedBytes:
     # 1/STEP of all bytes, and never the same place of a structure of 4 or 8 bytes.
     STEP = 31
     UNNOTICED = 0.35
-    UNNOTICED_NOT_ZERO = 0.10
+    UNNOTICED_NOT_ZERO = 0.05
 
     def outcome(self, path, content):
         """Return what is said of a file with this content, and what it then holds."""

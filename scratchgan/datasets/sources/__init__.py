@@ -14,8 +14,14 @@ from pathlib import Path
 
 from scratchgan.datasets.sources.celeba import CelebA
 from scratchgan.datasets.sources.cifar10 import Cifar10, Cifar10Png
-from scratchgan.datasets.sources.files import Files, first_bytes
-from scratchgan.datasets.sources.folders import Folder, SingleFile, open_files
+from scratchgan.datasets.sources.files import Files
+from scratchgan.datasets.sources.folders import (
+    ARCHIVES,
+    Folder,
+    SingleFile,
+    hint_of,
+    open_files,
+)
 from scratchgan.datasets.sources.image_files import ImageFiles
 from scratchgan.datasets.sources.imagenet import ImageNet
 from scratchgan.datasets.sources.lsun import Lsun
@@ -39,9 +45,6 @@ KINDS: tuple[type[Source], ...] = (
     ImageFiles,  # last: it takes anything with an image in it
 )
 """All layouts, in the order in which they are tried."""
-
-
-_ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".npz")
 
 
 def open_source(path: str | Path, kind: str | None = None) -> Source:
@@ -94,7 +97,7 @@ def _of_kind(files: Files, kind: str | None) -> Source:
     for candidate in candidates:
         if candidate.recognises(files):
             return candidate(files)
-    archives = [file for file in files.files if file.ending in _ARCHIVES]
+    archives = [file for file in files.files if file.ending in ARCHIVES]
     if isinstance(files, Folder) and len(archives) == 1 and files.path.is_dir():
         return _of_kind(files.inside(archives[0]), kind)
     raise DatasetError(_nothing_fits(files, kind, candidates))
@@ -105,7 +108,7 @@ def _nothing_fits(
 ) -> str:
     """Say what was found and what each kind needs."""
     path = files.path
-    if isinstance(files, SingleFile) and (hint := _hint(path)):
+    if isinstance(files, SingleFile) and (hint := hint_of(path)):
         return f"{path} is not a source of images: {hint}"
     if not files.files:
         return f"no images in {path}: it is empty; name the folder or archive with them"
@@ -120,29 +123,12 @@ def _advice(files: Files, endings: Counter[str]) -> str:
     """Return a sentence for what people often have."""
     if endings.keys() & {".heic", ".heif", ".avif"}:
         return " Convert them to JPEG or PNG first."
-    if endings.keys() & set(_ARCHIVES):
+    if endings.keys() & set(ARCHIVES):
         if files.path.is_file():
             return " Unpack it, and give the archive inside as SOURCE."
         return " Give the archive itself as SOURCE."
     if endings.keys() & {".parquet", ".arrow"}:
         return " Export the table's images to files first."
-    return ""
-
-
-def _hint(path: Path) -> str:
-    """Say what a file is that nothing recognises."""
-    start = first_bytes(path)
-    if not start:
-        return "it is empty"
-    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        return "it is a web page, so the download went wrong; download it again"
-    if start.startswith(b"\x89HDF"):
-        return "it is an HDF5 file; use it as it is, with --dataset"
-    if path.suffix.lower() in (".7z", ".rar", ".zst"):
-        return "unpack it, and give the folder"
-    packed = start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
-    if packed or path.suffix.lower() in _ARCHIVES:
-        return "it is damaged, or no archive of images; download it again"
     return ""
 
 

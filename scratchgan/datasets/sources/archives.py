@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import stat
 import tarfile
 import zipfile
@@ -22,6 +23,8 @@ from scratchgan.errors import DatasetError
 
 # A tar's header may say that a name of any length follows; tarfile reads it whole.
 _MOST_HEADER_BYTES = 1024 * 1024
+
+_CHUNK = 1024 * 1024
 
 _LINK = "a link inside an archive"
 
@@ -73,6 +76,8 @@ class Tar(Files):
         self.files, self.refused = [], []
         try:
             self._list(0, None, "")
+            while compressed and self._file.read(_CHUNK):
+                pass  # its checksum is compared at its very end
         except DAMAGE as error:
             self.close()
             raise _not_whole(path, "tar", error) from error
@@ -133,17 +138,30 @@ class _Stretch(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
         self._file = file
-        self._at = start
+        self._start = start
         self._end = start + size
+        self._at = start
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origins = {
+            os.SEEK_SET: self._start,
+            os.SEEK_CUR: self._at,
+            os.SEEK_END: self._end,
+        }
+        self._at = max(self._start, origins[whence] + offset)
+        return self._at - self._start
+
     def readinto(self, buffer: memoryview) -> int:
-        wanted = min(len(buffer), self._end - self._at)
+        wanted = max(0, min(len(buffer), self._end - self._at))
         self._file.seek(self._at)
         data = self._file.read(wanted)
-        if len(data) < wanted and not data:
+        if wanted and not data:
             raise EOFError("the file is cut short")
         buffer[: len(data)] = data
         self._at += len(data)

@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from scratchgan.datasets.sources.archives import open_archive
-from scratchgan.datasets.sources.files import File, Files, is_hidden
+from scratchgan.datasets.sources.files import File, Files, first_bytes, is_hidden
+from scratchgan.errors import DatasetError
+
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".npz")
+"""Endings of files that may hold images; what they are is seen by their content."""
 
 
 class Folder(Files):
@@ -27,8 +31,11 @@ class Folder(Files):
 
     def inside(self, file: File) -> Files:
         """Open an archive in the folder; it is closed with the folder."""
-        self._archives.append(open_files(file.place))
-        return self._archives[-1]
+        archive = open_archive(file.place)
+        if archive is None:
+            raise DatasetError(f"{file.place} is no archive: {hint_of(file.place)}")
+        self._archives.append(archive)
+        return archive
 
     def close(self) -> None:
         """Close the archives that were opened."""
@@ -65,6 +72,23 @@ def open_files(path: Path) -> Files:
     if path.is_dir():
         return Folder(path)
     return open_archive(path) or SingleFile(path)
+
+
+def hint_of(path: Path) -> str:
+    """Say what a file is that is no archive, and what to do; "" if nothing is known."""
+    start = first_bytes(path)
+    if not start:
+        return "it is empty"
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return "it is a web page, so the download went wrong; download it again"
+    if start.startswith(b"\x89HDF"):
+        return "it is an HDF5 file; use it as it is, with --dataset"
+    if path.suffix.lower() in (".7z", ".rar", ".zst"):
+        return "unpack it, and give the folder"
+    packed = start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
+    if packed or path.suffix.lower() in ARCHIVES:
+        return "it is damaged, or no archive of images; download it again"
+    return ""
 
 
 def _names_below(top: Path) -> Iterator[str]:

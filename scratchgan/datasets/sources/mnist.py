@@ -10,7 +10,7 @@ from typing import BinaryIO, ClassVar
 
 import numpy as np
 
-from scratchgan.datasets.images import MAX_PIXELS, UnreadableImage
+from scratchgan.datasets.images import MAX_PIXELS, MIN_SIDE, UnreadableImage
 from scratchgan.datasets.schema import SPLITS
 from scratchgan.datasets.sources.files import DAMAGE, MAX_FILE_BYTES, File, Files
 from scratchgan.datasets.sources.pixel_arrays import PixelArrays, PixelBlock
@@ -100,7 +100,7 @@ class Mnist(PixelArrays):
             (label_count,) = _read_sizes(stream, labels, dimensions=1)
             values = _read_bytes(stream, labels, label_count).astype(np.int64)
             _expect_end(stream, labels)
-        if not 0 < math.prod(shape) <= MAX_PIXELS:
+        if min(shape) < MIN_SIDE or math.prod(shape) > MAX_PIXELS:
             raise DatasetError(
                 f"{images.name} says its images are {shape[0]}x{shape[1]} pixels; "
                 "download it again"

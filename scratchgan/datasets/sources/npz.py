@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from scratchgan.datasets.images import MAX_PIXELS, UnreadableImage
+from scratchgan.datasets.images import MIN_SIDE, UnreadableImage
 from scratchgan.datasets.schema import SPLITS
 from scratchgan.datasets.sources.files import Files
 from scratchgan.datasets.sources.pixel_arrays import PixelArrays, PixelBlock
@@ -118,9 +118,10 @@ class Npz(PixelArrays):
                     f"{self.path}: 'images' is {dtype} {shape}{order}; expected uint8 "
                     "(N, H, W) or (N, H, W, C) with C = 1 or 3, in C order"
                 )
-            if min(shape) < 1 or math.prod(shape[1:]) > 3 * MAX_PIXELS:
+            if shape[0] < 1 or min(shape[1:3]) < MIN_SIDE:
                 raise DatasetError(
-                    f"{self.path}: 'images' is {shape}, so there is no image in it"
+                    f"{self.path}: 'images' is {shape}, expected at least one image of "
+                    f"{MIN_SIDE}x{MIN_SIDE} pixels"
                 )
         return shape, dtype
 
@@ -149,9 +150,11 @@ class Npz(PixelArrays):
                     f"{self.path}: '{name}' is {dtype} {shape}, expected text (K,)"
                 )
             data = _read(stream, size, self.path)
+        codec = "utf-32-be" if dtype.str.startswith(">") else "utf-32-le"
+        parts = [data[i : i + dtype.itemsize] for i in range(0, size, dtype.itemsize)]
         try:
-            return [str(text) for text in np.frombuffer(data, dtype)]
-        except ValueError as error:  # numbers that are no characters
+            return [part.decode(codec).rstrip("\0") for part in parts]
+        except UnicodeDecodeError as error:
             raise DatasetError(f"{self.path}: '{name}' is no text ({error})") from error
 
 

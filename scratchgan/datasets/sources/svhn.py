@@ -18,6 +18,7 @@ _FILES = {
     "test_32x32.mat": SPLITS["test"],
     "extra_32x32.mat": SPLITS["extra"],
 }
+_NUMBERS = ("uint8", "uint16", "int8", "int16", "int32", "int64", "single", "double")
 _MOST_IMAGES = 2_000_000  # extra has 531,131
 
 
@@ -58,9 +59,10 @@ class Svhn(PixelArrays):
             content = self._call(file, "loadmat", variable_names=["X", "y"])
             pixels = content["X"].transpose(3, 0, 1, 2)  # (N, 32, 32, 3)
             y = content["y"].ravel()
-            if len(y) and not (1 <= y.min() and y.max() <= 10):
+            if not np.isin(y, range(1, 11)).all():
                 raise DatasetError(
-                    f"{file.name}: y is {y.min()} to {y.max()}, expected 1 to 10"
+                    f"{file.name}: y is {y.min()} to {y.max()}, expected whole numbers "
+                    "from 1 to 10"
                 )
             part = file.base.partition("_")[0]
             names = [f"{part}/{i:06d}" for i in range(len(y))]
@@ -75,7 +77,7 @@ class Svhn(PixelArrays):
         shape, kind = variables.get("X", ((), "missing"))
         labels, labels_kind = variables.get("y", ((), "missing"))
         is_right = len(shape) == 4 and shape[:3] == (32, 32, 3) and kind == "uint8"
-        if not is_right or labels_kind not in ("uint8", "double"):
+        if not is_right or labels_kind not in _NUMBERS:
             found = ", ".join(f"{n} {k} {s}" for n, (s, k) in variables.items())
             raise DatasetError(
                 f"{file.name} in {self.path} holds {found or 'nothing'}; expected X "

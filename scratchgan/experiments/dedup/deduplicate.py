@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from scratchgan.backend import CPU, Device
-from scratchgan.datasets.catalogue import dataset_path, find_dataset
-from scratchgan.datasets.prepare import check_replaceable
+from scratchgan.datasets.catalogue import (
+    check_replaceable,
+    dataset_path,
+    find_dataset,
+)
 from scratchgan.datasets.schema import Dataset, open_dataset
 from scratchgan.errors import ConfigError, DatasetError
 from scratchgan.experiments.dedup.buckets import Buckets, compare_with_truth

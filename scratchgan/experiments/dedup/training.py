@@ -14,6 +14,9 @@ from scratchgan.models.denoising_autoencoder import (
 )
 from scratchgan.optim import Adam
 
+LEAST_CONTRAST = 5.0
+"""Standard deviation, of 255: below it is more noise than picture."""
+
 
 @dataclass(frozen=True)
 class AutoencoderSettings:
@@ -32,7 +35,8 @@ class AutoencoderSettings:
     lr : float
         Learning rate of Adam, whose β1 is 0.9 here.
     noise : float
-        Standard deviation of the Gaussian noise on the input, in units of [0, 1].
+        Standard deviation of the Gaussian noise on the input, in units of an image's
+        own contrast.
     dropout : float
         Rate of dropout on the code.
     images : int
@@ -44,7 +48,7 @@ class AutoencoderSettings:
     steps: int = 2000
     batch_size: int = 128
     lr: float = 1e-3
-    noise: float = 0.5
+    noise: float = 8.0
     dropout: float = 0.5
     images: int = 50_000
     seed: int = 0
@@ -67,7 +71,7 @@ class Coder:
     network : DenoisingAutoencoder
         On the device.
     centre : array of shape (F,), float32
-        The mean image in [0, 1], on the device.
+        The mean of the images' `normalised` vectors.
     device : Device
         Where it computes.
 
@@ -78,7 +82,7 @@ class Coder:
     """
 
     def __init__(
-        self, network: DenoisingAutoencoder, centre: Array, device: Device
+        self, network: DenoisingAutoencoder, centre: np.ndarray, device: Device
     ) -> None:
         self.network = network
         self.centre = centre
@@ -87,7 +91,7 @@ class Coder:
 
     def inputs(self, thumbnails: np.ndarray) -> Array:
         """Return uint8 (N, 32, 32, 3) as centred vectors (N, F) on the device."""
-        return to_vectors(thumbnails, self.device) - self.centre
+        return self.device.put(normalised(thumbnails) - self.centre)
 
     def active(self, thumbnails: np.ndarray) -> np.ndarray:
         """Return which units of the code are active for each image, bool (N, 128).
@@ -107,10 +111,31 @@ class Coder:
 _ROWS = 256
 
 
-def to_vectors(thumbnails: np.ndarray, device: Device) -> Array:
-    """Return uint8 (N, 32, 32, 3) as float32 (N, 3072) in [0, 1] on the device."""
-    flat = np.ascontiguousarray(thumbnails).reshape(len(thumbnails), -1)
-    return device.put(flat.astype(np.float32) / np.float32(255))
+def normalised(thumbnails: np.ndarray) -> np.ndarray:
+    """Return images with mean 0 and contrast 1, so that neither tells them apart.
+
+    Parameters
+    ----------
+    thumbnails : ndarray of shape (N, H, W, C), uint8
+
+    Returns
+    -------
+    ndarray of shape (N, H·W·C), float32
+        Less the image's mean, divided by its standard deviation; nearly flat images,
+        below `LEAST_CONTRAST`, are divided by that.
+    """
+    vectors = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    vectors -= vectors.mean(axis=1, keepdims=True)
+    vectors /= np.maximum(vectors.std(axis=1, keepdims=True), LEAST_CONTRAST)
+    return vectors
+
+
+def mean_vector(thumbnails: np.ndarray) -> np.ndarray:
+    """Return the mean of the `normalised` images, float32 (F,), a part at a time."""
+    total = np.zeros(thumbnails[0].size)
+    for start in range(0, len(thumbnails), _ROWS):
+        total += normalised(thumbnails[start : start + _ROWS]).sum(axis=0, dtype=float)
+    return (total / len(thumbnails)).astype(np.float32)
 
 
 def train_coder(
@@ -139,9 +164,7 @@ def train_coder(
     """
     rng = np.random.default_rng(settings.seed)
     network = DenoisingAutoencoder(dropout=settings.dropout, rng=rng).to(device)
-    flat = thumbnails.reshape(len(thumbnails), -1)
-    centre = (flat.mean(axis=0, dtype=np.float64) / 255).astype(np.float32)
-    coder = Coder(network, device.put(centre), device)
+    coder = Coder(network, mean_vector(thumbnails), device)
     adam = Adam(network.parameters(), lr=settings.lr, betas=(0.9, 0.999))
     for step in range(settings.steps):
         rows = rng.integers(0, len(thumbnails), settings.batch_size)

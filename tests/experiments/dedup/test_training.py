@@ -7,7 +7,12 @@ import pytest
 
 from scratchgan.backend import CPU
 from scratchgan.errors import NonFiniteError
-from scratchgan.experiments.dedup.training import AutoencoderSettings, train_coder
+from scratchgan.experiments.dedup import training
+from scratchgan.experiments.dedup.training import (
+    AutoencoderSettings,
+    normalised,
+    train_coder,
+)
 from tests.experiments.dedup.sets import landscapes
 
 SHORT = AutoencoderSettings(steps=5, batch_size=32)
@@ -20,24 +25,42 @@ def train(images, settings=SHORT, device=CPU):
 def test_it_learns_to_remove_the_noise():
     """Better than the mean image, which is what an untrained network says."""
     images = landscapes(64)
-    coder = train(images, dataclasses.replace(SHORT, steps=120))
-    flat = images.reshape(64, -1) / 255
-    assert coder.loss < 0.7 * flat.var(axis=0).mean()
+    coder = train(images, dataclasses.replace(SHORT, steps=120, noise=2))
     clean = coder.inputs(images)
-    noisy = clean + np.random.default_rng(3).normal(0, 0.5, clean.shape).astype("f")
+    assert coder.loss < 0.7 * clean.var()
+    noisy = clean + np.random.default_rng(3).normal(0, 2, clean.shape).astype("f")
     error = ((coder.network.eval()(noisy) - clean) ** 2).mean()
-    assert error < 0.6 * flat.var(axis=0).mean()
+    assert error < 0.6 * clean.var()
 
 
-def test_inputs_are_centred_by_the_mean_image():
+def test_normalised_by_definition(rng):
+    images = rng.integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
+    for image, vector in zip(images, normalised(images), strict=True):
+        expected = (image - image.mean()) / image.std()
+        np.testing.assert_allclose(vector, expected.ravel(), atol=1e-5)
+    assert normalised(images).dtype == np.float32
+
+
+def test_brightness_and_contrast_do_not_count_and_flat_images_stay_flat():
+    images = landscapes(6) // 3
+    np.testing.assert_allclose(
+        normalised(2 * images + 60), normalised(images), atol=1e-5
+    )
+    flat = np.full((1, 32, 32, 3), 200, np.uint8)
+    assert not normalised(flat).any()
+    flat[0, 0, 0] += 1
+    assert abs(normalised(flat)).max() < 0.21
+
+
+def test_inputs_are_centred_by_the_mean(monkeypatch):
     images = landscapes(20)
-    coder = train(images, dataclasses.replace(SHORT, steps=1))
-    inputs = coder.inputs(images)
+    monkeypatch.setattr(training, "_ROWS", 7)
+    inputs = train(images).inputs(images)
     assert inputs.shape == (20, 3072)
     assert inputs.dtype == np.float32
     np.testing.assert_allclose(inputs.mean(axis=0), 0, atol=1e-6)
-    flat = images.reshape(20, -1).astype(float)
-    np.testing.assert_allclose(inputs, (flat - flat.mean(axis=0)) / 255, atol=1e-6)
+    vectors = normalised(images)
+    np.testing.assert_allclose(inputs, vectors - vectors.mean(axis=0), atol=1e-6)
 
 
 def test_the_seed_decides_everything():
