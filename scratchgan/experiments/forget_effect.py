@@ -160,6 +160,23 @@ def verdict(dropped: int, maps: int, effect: dict) -> list[str]:
     return lines
 
 
+def doubts(judge: Judge | None) -> list[str]:
+    """Say which objects a judge tells no better than a constant answer would."""
+    if judge is None:
+        return []
+    poor = [
+        name
+        for name, facts in judge.held_out.items()
+        if "accuracy" in facts and facts["accuracy"] <= facts["majority"]
+    ]
+    if not poor:
+        return []
+    return [
+        f"of {', '.join(poor)} the judge is right no more often than a constant answer "
+        "would be; its shares say little"
+    ]
+
+
 SHOWN = ("bed", "lamp", "picture", "door")
 """Objects worth a line; the JSON file has all."""
 

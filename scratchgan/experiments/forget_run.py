@@ -1,18 +1,20 @@
 """The whole experiment: boxes, regression, samples without maps, numbers, figure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from scratchgan.experiments.dropped_maps import SplitGenerator, choose_layer
 from scratchgan.experiments.forget import (
+    Forgetting,
     choose_positions,
     find_maps,
     likeliest_boxes,
     random_choices,
 )
-from scratchgan.experiments.forget_effect import Judges, measure_effect, verdict
+from scratchgan.experiments.forget_effect import Judges, doubts, measure_effect, verdict
 from scratchgan.experiments.networks import TrainedNetworks
 from scratchgan.pictures import image_grid
 
@@ -24,20 +26,42 @@ LARGEST = 0.5
 """Share of an image; what the judge finds beyond that is a mistake of G's or its."""
 
 
+@dataclass(frozen=True)
+class ForgetSettings:
+    """How much is done, and how.
+
+    Attributes
+    ----------
+    count, samples : int
+        Samples in which windows are boxed, 150 in the paper, and new ones after them.
+    layer : str or None
+        See `choose_layer`.
+    strength, threshold : float
+        See `find_maps`.
+    draws : int
+        Random choices of as many maps.
+    at_random : bool
+        Show the first new samples instead of those with a window.
+    label : int or None
+        Class of all images, for a conditional network.
+    """
+
+    count: int = 150
+    samples: int = 200
+    layer: str | None = None
+    strength: float = 1.0
+    threshold: float = 0.0
+    draws: int = 5
+    at_random: bool = False
+    label: int | None = None
+
+
 def forget_windows(
     networks: TrainedNetworks,
     judges: Judges,
     seed: int,
-    *,
+    settings: ForgetSettings,
     boxes: Mapping[int, np.ndarray] | None = None,
-    count: int = 150,
-    samples: int = 200,
-    layer: str | None = None,
-    strength: float = 1.0,
-    threshold: float = 0.0,
-    draws: int = 5,
-    at_random: bool = False,
-    label: int | None = None,
 ) -> tuple[np.ndarray, dict[str, Any], list[str]]:
     """Find the maps that draw windows, drop them, and say what became of it.
 
@@ -47,21 +71,10 @@ def forget_windows(
     judges : Judges
         Without a window judge, ``boxes`` are needed.
     seed : int
-        First of the ``count`` samples that are boxed; the ``samples`` new ones follow.
+        First of the samples that are boxed; the new ones follow.
+    settings : ForgetSettings
     boxes : mapping from int to ndarray of shape (B, 4), optional
         The user's boxes by seed, see `read_box_file`.
-    count, samples : int
-        150 in the paper, and not told.
-    layer : str, optional
-        See `choose_layer`.
-    strength, threshold : float
-        See `find_maps`.
-    draws : int
-        Random choices of as many maps.
-    at_random : bool
-        Show the first new samples instead of those with a window.
-    label : int, optional
-        Class of all images.
 
     Returns
     -------
@@ -77,51 +90,57 @@ def forget_windows(
     ConfigError
         There is no such layer, or the boxes leave nothing to tell apart.
     """
-    network = networks.config.network
-    stage = choose_layer(network, layer)
-    split = SplitGenerator(networks, stage.name, label)
-    seeds = range(seed, seed + count)
-    by_sample, notes = _boxes_by_sample(networks, judges, seeds, boxes, label)
-    z = networks.latent(seeds)
-    size = network.height, network.width
+    seeds = range(seed, seed + settings.count)
+    new_seeds = range(seeds.stop, seeds.stop + settings.samples)
+    stage = choose_layer(networks.config.network, settings.layer)
+    split = SplitGenerator(networks, stage.name, settings.label)
+    by_sample, notes = _boxes_by_sample(networks, judges, seeds, boxes, settings.label)
+    size = networks.config.network.height, networks.config.network.width
     positions = choose_positions(by_sample, stage.outputs[1:], size, seed)
-    found = find_maps(split.features(z), positions, strength, threshold)
-    new_seeds = range(seed + count, seed + count + samples)
+    features = split.features(networks.latent(seeds))
+    found = find_maps(features, positions, settings.strength, settings.threshold)
     choices = [np.ones_like(found.dropped), ~found.dropped]
-    choices += [~drop for drop in random_choices(found.dropped, draws, seed)]
+    choices += [~drop for drop in random_choices(found.dropped, settings.draws, seed)]
     before, after, *control = split.images(networks.latent(new_seeds), choices)
     effect = measure_effect(before, after, control, judges)
-    shown = _choose_shown(before, judges, at_random)
+    shown = _choose_shown(before, judges, settings.at_random)
     figure = image_grid(np.concatenate([before[shown], after[shown]]), len(shown))
-    maps, dropped = len(found.dropped), int(found.dropped.sum())
     facts = {
         "seed": seed,
-        "count": count,
-        "samples": samples,
-        "label": label,
+        **asdict(settings),
         "layer": stage.name,
         "layer_shape": list(stage.outputs),
-        "strength": strength,
-        "threshold": threshold,
         "boxed_by": "judge" if boxes is None else "user",
         "boxes": sum(len(each) for each in by_sample.values()),
         "boxed_samples": len(by_sample),
+        **_facts_of(found),
+        **effect,
+        "figure_seeds": [new_seeds[i] for i in shown],
+        **_facts_of_judges(judges),
+        "notes": notes + doubts(judges.objects),
+    }
+    return figure, facts, verdict(facts["maps_dropped"], facts["maps"], effect)
+
+
+def _facts_of(found: Forgetting) -> dict[str, Any]:
+    return {
         "positions_inside": found.positives,
         "positions_outside": found.negatives,
         "regression_accuracy": found.accuracy,
-        "maps": maps,
-        "maps_dropped": dropped,
+        "maps": len(found.dropped),
+        "maps_dropped": int(found.dropped.sum()),
         "dropped": np.flatnonzero(found.dropped).tolist(),
         "weights": found.weight.tolist(),
-        "control_draws": draws,
-        **effect,
-        "figure_seeds": [new_seeds[i] for i in shown],
-        "window_judge": None if judges.windows is None else judges.windows.about,
-        "object_judge": None if judges.objects is None else judges.objects.about,
-        "object_judge_held_out": judges.objects and judges.objects.held_out,
-        "notes": notes,
     }
-    return figure, facts, verdict(dropped, maps, effect)
+
+
+def _facts_of_judges(judges: Judges) -> dict[str, Any]:
+    return {
+        "window_judge": None if judges.windows is None else judges.windows.about,
+        "object_judge": None
+        if judges.objects is None
+        else {**judges.objects.about, "held_out": judges.objects.held_out},
+    }
 
 
 def _boxes_by_sample(

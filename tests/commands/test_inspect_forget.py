@@ -10,11 +10,13 @@ from click.testing import CliRunner
 from PIL import Image
 from tiny import CONFIG, train_tiny, write_dataset
 
+from scratchgan.backend import CPU
 from scratchgan.commands import main
 from scratchgan.experiments import judge, window_judge
 from scratchgan.experiments.judge_training import JudgeSettings
+from scratchgan.experiments.networks import load_networks
 from scratchgan.experiments.window_judge_training import WindowJudgeSettings
-from scratchgan.pictures import GAP
+from scratchgan.pictures import GAP, image_grid
 
 
 @pytest.fixture(autouse=True)
@@ -64,10 +66,23 @@ def test_figure_and_numbers(work):
     assert set(facts["windows"]) == {"before", "after", "control"}
     assert set(facts["objects"]) == {"bed", "bright"}
     assert facts["window_judge"]["held_out"]["images"] == 12
-    assert facts["object_judge_held_out"]["bed"]["accuracy"] >= 0
+    assert facts["object_judge"]["held_out"]["bed"]["accuracy"] >= 0
     assert len(facts["figure_seeds"]) == 10
     assert all(20 <= seed < 32 for seed in facts["figure_seeds"])
     assert len(list((work / "judges").iterdir())) == 2
+
+
+def test_upper_row_is_what_generate_makes(work):
+    """And the lower row is not, since some maps are gone."""
+    facts = json.loads(inspect_forget("--count", 10, "--json").stdout)
+    networks = load_networks("1", work / "runs", CPU)
+    images = networks.images(networks.latent(range(10, 22)))  # in the same batch
+    shown = [seed - 10 for seed in facts["figure_seeds"]]
+    with Image.open(work / "out" / "forget.png") as image:
+        figure = np.asarray(image)
+    upper = image_grid(images[shown], 10)[:-GAP]
+    np.testing.assert_array_equal(figure[: len(upper)], upper)
+    assert (figure[len(upper) : -GAP] != upper).any()
 
 
 def test_no_windows_in_the_samples_still_gives_a_figure(work, monkeypatch):

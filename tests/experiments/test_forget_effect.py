@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scratchgan.experiments.forget_effect import Judges, measure_effect, verdict
+from scratchgan.experiments.forget_effect import Judges, doubts, measure_effect, verdict
 
 
 class Windows:
@@ -101,3 +101,16 @@ def test_no_windows_before():
     effect = measure_effect(before, before, [before], Judges(Windows(), OBJECTS))
     assert effect["windows"]["after"]["reduction"] is None
     assert "0.00 before, 0.00 without these maps; " in verdict(1, 2, effect)[1]
+
+
+def test_a_judge_that_is_no_better_than_a_constant_is_doubted():
+    held_out = {
+        "bed": {"accuracy": 0.9, "majority": 0.94},
+        "lamp": {"accuracy": 0.7, "majority": 0.6},
+        "turn": {"mean_absolute_error": 3.0, "spread": 2.0},
+    }
+    (line,) = doubts(SimpleNamespace(held_out=held_out))
+    assert line.startswith("of bed the judge")
+    held_out["bed"]["accuracy"] = 0.95
+    assert doubts(SimpleNamespace(held_out=held_out)) == []
+    assert doubts(None) == []

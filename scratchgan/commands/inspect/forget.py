@@ -72,7 +72,7 @@ def forget(
     """
     from scratchgan.experiments.box_file import read_box_file
     from scratchgan.experiments.dropped_maps import choose_layer
-    from scratchgan.experiments.forget_run import forget_windows
+    from scratchgan.experiments.forget_run import ForgetSettings, forget_windows
     from scratchgan.experiments.networks import check_label
 
     networks = open_run(run, runs, device)
@@ -89,7 +89,7 @@ def forget(
         drawn = read_box_file(boxes, seeds, network.height, network.width)
     judges = _judges(networks, judge, data_dir, required=drawn is None)
     figure, facts, lines = forget_windows(
-        networks, judges, seed, boxes=drawn, **settings
+        networks, judges, seed, ForgetSettings(**settings), drawn
     )
     for line in facts["notes"]:
         note(f"note: {line}")
