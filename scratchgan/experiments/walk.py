@@ -239,11 +239,7 @@ def frames(
     between_tiles : int
         Frames from one tile to the next.
     label : int, optional
-<<<<<<< HEAD
         Class of all images, for a conditional network.
-=======
-        As in `make_walk`.
->>>>>>> w-filters
 
     Returns
     -------
