@@ -169,6 +169,9 @@ def test_what_is_open_is_closed(tmp_path, monkeypatch):
         source.files._file.read()
     closed = []
     monkeypatch.setattr(Tar, "close", lambda tar: closed.append(tar._file.close()))
-    make_tar(tmp_path / "b.tar", {"a.txt": b""})
-    refusal(tmp_path / "b.tar")
+    (tmp_path / "b").mkdir()
+    make_tar(tmp_path / "b" / "b.tar", {"a.txt": b""})
+    refusal(tmp_path / "b" / "b.tar")
     assert len(closed) == 1
+    refusal(tmp_path / "b")
+    assert len(closed) == 2
