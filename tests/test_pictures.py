@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from scratchgan.pictures import (
+    CAPTION_PIXELS,
     GAP,
     captioned_grid,
     image_grid,
@@ -48,6 +49,19 @@ def test_a_caption_stands_under_each_image(channels):
     assert line[:, GAP : GAP + 30].any()
     assert not line[:, GAP + 30 :].any()  # the second caption is empty
     assert not changed[:, GAP + 30 : GAP + 30 + GAP].any()  # cut off at the tile's edge
+
+
+def test_captions_of_several_lines():
+    images = np.zeros((2, 20, 60, 1), np.uint8)
+    one = captioned_grid(images, ["a", "b"], columns=2)
+    three = captioned_grid(images, ["a\nb\nc", "d"], columns=2)
+    line = CAPTION_PIXELS + 4
+    assert three.shape[0] == one.shape[0] + 2 * line
+    below = three[GAP + 20 + line : -GAP]  # the lines after the first
+    for number in range(2):
+        written = below[number * line : (number + 1) * line] < 128
+        assert written[:, GAP : GAP + 60].any()
+        assert not written[:, 2 * GAP + 60 : -GAP].any()
 
 
 @pytest.mark.parametrize("channels", [1, 3])

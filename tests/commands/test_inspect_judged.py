@@ -86,6 +86,11 @@ def test_arithmetic_of_seeds_and_a_sheet(work):
     assert (work / facts["sheet"]).is_file()
 
 
+def test_without_conditions_it_says_what_is_seen(work):
+    result = arithmetic("--a", "1,2,3", "--b", "4,5,6", "--c", "7,8,9")
+    assert result.stdout.startswith("G(Y) is judged: bright ")
+
+
 def test_seeds_need_no_dataset(work):
     (work / "data" / "toy.h5").unlink()
     result = arithmetic("--a", "1,2,3", "--b", "4,5,6", "--c", "7,8,9")

@@ -138,7 +138,10 @@ def test_score_of_a_linear_network(candidates, terms):
     report = score(terms, target, candidates, judge, draw, triples=50, seed=0)
     assert report["arithmetic"]["fraction"] > 0.9
     assert abs(report["arithmetic"]["met"] - report["pixels"]["met"]) <= 2
-    assert report["mean_c"]["fraction"] == 0  # C does not smile
+    assert report["mean_c"]["met"] == 0  # C does not smile, ...
+    like_c = terms[2].conditions
+    again = score(terms, like_c, candidates, judge, draw, triples=50, seed=0)
+    assert again["mean_c"]["met"] == 50  # ... but is all that C is
     expected = meets(target, candidates.said, judge).sum()
     assert report["chance"]["met"] == expected
     assert report["chance"]["of"] == 200
@@ -203,6 +206,10 @@ def test_figure_holds_every_tile(terms):
         tile = figure[tops + 72 * row : tops + 72 * row + 64, margin : margin + 64, 0]
         np.testing.assert_array_equal(tile[::32, ::32], terms[0].images[row, :, :, 0])
     top, left = round(2.8 * 72) + 4, round(6.3 * 72) + 4
+    np.testing.assert_array_equal(
+        figure[top + 16 : top + 64 : 32, left + 72 + 16 : left + 72 + 64 : 32, 0],
+        result[5, :, :, 0],
+    )
     centre = figure[top : top + 64, left : left + 64, 0]
     np.testing.assert_array_equal(centre[16::32, 16::32], result[4, :, :, 0])
 

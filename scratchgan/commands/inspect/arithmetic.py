@@ -88,7 +88,7 @@ def arithmetic(
     networks = open_run(run, runs, device)
     draw = drawing(networks, label)
     texts = tuple(
-        given or preset
+        preset if given is None else given
         for given, preset in zip((a, b, c), experiment.CONCEPTS[concept], strict=True)
     )
     by_seeds = all(experiment.parse_seeds(text) for text in texts)
@@ -106,7 +106,7 @@ def arithmetic(
         "candidates": candidates,
         **experiment.describe(terms, wanted, result, made_judge),
     }
-    lines = []
+    lines = _seen(facts.get("result", {}))
     if wanted and all(term.conditions for term in terms):
         facts["score"] = experiment.score(
             terms, wanted, samples, made_judge, draw, triples=triples, seed=seed
@@ -141,6 +141,12 @@ def _target(text: str | None, terms: list[Any], judge: Judge | None) -> tuple:
     if text and judge:
         return parse_conditions(text, judge)
     return target_of(*(term.conditions for term in terms))
+
+
+def _seen(said: dict[str, float]) -> list[str]:
+    """Say what the result is judged to show; nothing without a judge."""
+    values = ", ".join(f"{name} {value:.2g}" for name, value in said.items())
+    return [f"G(Y) is judged: {values}"] if said else []
 
 
 def _write_sheet(out: Path, terms: list, samples: Any, judge: Judge) -> str:
