@@ -82,14 +82,14 @@ def stack_pictures(pictures: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
 def captioned_grid(
     images: np.ndarray, captions: Sequence[str], columns: int
 ) -> np.ndarray:
-    """Arrange images as `image_grid` does, with a line of text under each.
+    """Arrange images as `image_grid` does, with text under each.
 
     Parameters
     ----------
     images : ndarray of shape (N, H, W, C), uint8
         C is 1 or 3.
     captions : sequence of N str
-        What does not fit the width of a tile is cut off.
+        Lines; what does not fit the width of a tile is cut off.
     columns : int
         Tiles in a row.
 
@@ -99,7 +99,8 @@ def captioned_grid(
     """
     font = ImageFont.load_default(CAPTION_PIXELS)
     count, height, width, _ = images.shape
-    line = CAPTION_PIXELS + 4
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
+    line = lines * (CAPTION_PIXELS + 4)
     tiles = np.empty((count, height + line, width, 3), np.uint8)
     tiles[:, :height] = images  # grey is broadcast to three channels
     for tile, caption in zip(tiles, captions, strict=True):

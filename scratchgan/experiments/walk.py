@@ -239,7 +239,7 @@ def frames(
     between_tiles : int
         Frames from one tile to the next.
     label : int, optional
-        As in `make_walk`.
+        Class of all images, for a conditional network.
 
     Returns
     -------

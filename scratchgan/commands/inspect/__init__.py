@@ -2,8 +2,11 @@
 
 import click
 
+from scratchgan.commands.inspect.arithmetic import arithmetic
 from scratchgan.commands.inspect.filters import filters
+from scratchgan.commands.inspect.forget import forget
 from scratchgan.commands.inspect.neighbours import neighbours
+from scratchgan.commands.inspect.turn import turn
 from scratchgan.commands.inspect.walk import walk
 
 
@@ -15,5 +18,5 @@ def inspect() -> None:
     """
 
 
-for command in (filters, neighbours, walk):
+for command in (walk, arithmetic, turn, forget, filters, neighbours):
     inspect.add_command(command)

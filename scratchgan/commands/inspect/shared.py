@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from scratchgan.commands.options import device_option, json_option
-from scratchgan.commands.progress import progress_bar
+from scratchgan.commands.options import (
+    data_dir_option,
+    device_option,
+    json_option,
+)
+from scratchgan.commands.progress import note, progress_bar
 
 if TYPE_CHECKING:
     import numpy as np
 
     from scratchgan.datasets.schema import Dataset
+    from scratchgan.experiments.judge import Judge
     from scratchgan.experiments.networks import TrainedNetworks
 
 FEW_STEPS = 1000
@@ -29,6 +35,11 @@ RUN_OPTIONS = (
     device_option,
     json_option,
 )
+JUDGE_OPTIONS = (
+    click.option("--judge", metavar="DATASET", help="Labelled dataset that the judge learns from, by name or path.  [default: the run's own]"),
+    data_dir_option,
+)
+LABEL_OPTION = click.option("--label", type=click.IntRange(min=0), help="Class of all images, for a conditional network.  [default: 0]")
 # fmt: on
 
 
@@ -47,13 +58,63 @@ def open_run(run: str, runs: Path, device: str) -> TrainedNetworks:
     return networks
 
 
+def drawing(
+    networks: TrainedNetworks, label: int | None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the function from z to images, all of one class in a conditional network.
+
+    Raises
+    ------
+    ConfigError
+        The network has no such class.
+    """
+    from scratchgan.experiments.networks import check_label
+
+    check_label(networks, label)
+    return lambda z: networks.images(z, None if label is None else [label] * len(z))
+
+
+def open_judge(
+    networks: TrainedNetworks, dataset: str | None, data_dir: str | None
+) -> Judge:
+    """Return the judge of a dataset, the run's own by default, for its images.
+
+    It is trained if none is kept, with a bar on stderr; then a line says how good it is.
+    """
+    from scratchgan.datasets.catalogue import find_dataset
+    from scratchgan.experiments.judge import load_judge
+
+    path = find_dataset(dataset or networks.config.dataset, data_dir)
+    network = networks.config.network
+    trained = False
+
+    with progress_bar("training the judge", "batches") as show:
+
+        def progress(done: int, total: int) -> None:
+            nonlocal trained
+            trained = True
+            show(done, total)
+
+        judge = load_judge(
+            path,
+            network.height,
+            network.width,
+            networks.device,
+            progress=progress,
+            note=note,
+        )
+    if trained:
+        note(judge.summary())
+    return judge
+
+
 def open_run_images(networks: TrainedNetworks, data_dir: str | None) -> Dataset:
     """Open the dataset of a run, with a note on stderr where it is another by now."""
     from scratchgan.experiments.run_images import open_run_dataset, other_images
 
     dataset = open_run_dataset(networks.config, data_dir)
     if remark := other_images(networks.config, dataset):
-        click.echo(f"note: {remark}", err=True)
+        note(f"note: {remark}")
     return dataset
 
 

@@ -5,8 +5,14 @@ from typing import Any
 
 import click
 
-from scratchgan.commands.inspect.shared import RUN_OPTIONS, open_run, write_results
-from scratchgan.commands.options import options
+from scratchgan.commands.inspect.shared import (
+    LABEL_OPTION,
+    RUN_OPTIONS,
+    freeze_if_possible,
+    open_run,
+    write_results,
+)
+from scratchgan.commands.options import data_dir_option, options
 
 # Repeated from scratchgan.experiments.walk, which loads NumPy; a test compares them.
 PATHS = ("auto", "linear", "great-circle")
@@ -25,7 +31,8 @@ OPTIONS = (
     click.option("--tiles", type=click.IntRange(3, 100), default=10, show_default=True, help="Images in a row."),
     click.option("--path", type=click.Choice(PATHS), default="auto", show_default=True, help="The way from z to z; auto is a great circle for a Gaussian z and a line else."),
     click.option("--coordinate", type=click.IntRange(min=0), help="Sweep this component of z instead, a row for each seed."),
-    click.option("--label", type=click.IntRange(min=0), help="Class of all images, for a conditional network.  [default: 0]"),
+    LABEL_OPTION,
+    data_dir_option,
     click.option("--animate", type=click.Choice(["gif", "webp"]), help="Write the walk as an animation too."),
 )
 # fmt: on
@@ -41,6 +48,7 @@ def walk(
     device: str,
     as_json: bool,
     label: int | None,
+    data_dir: str | None,
     animate: str | None,
     **settings: Any,
 ) -> None:
@@ -61,6 +69,7 @@ def walk(
     networks = open_run(run, runs, device)
     check_label(networks, label)
     made = make_walk(networks, seed, label=label, **settings)
+    networks = freeze_if_possible(networks, data_dir)
     smoothness = measure_smoothness(networks, made, seed, label)
     rows, tiles = made.images.shape[:2]
     figure = image_grid(
