@@ -54,9 +54,11 @@ class CropType(click.ParamType):
 
 
 class SeedRange(click.ParamType):
-    """Seeds: ``7``, ``0-35`` or ``1,4,10-12``."""
+    """Seeds, or other numbers from 0: ``7``, ``0-35`` or ``1,4,10-12``."""
 
-    name = "SEEDS"
+    def __init__(self, what: str = "seeds") -> None:
+        self.what = what
+        self.name = what.upper()
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -68,13 +70,17 @@ class SeedRange(click.ParamType):
         for part in value.split(","):
             match = re.fullmatch(r"(\d+)(?:-(\d+))?", part)
             if not match:
-                self.fail(f"{value!r}: write seeds as 7, 0-35 or 1,4,10-12", param, ctx)
+                self.fail(
+                    f"{value!r}: write {self.what} as 7, 0-35 or 1,4,10-12", param, ctx
+                )
             first = int(match.group(1))
             last = int(match.group(2) or first)
             if last < first:
                 self.fail(f"{part!r} runs backwards", param, ctx)
             if len(seeds) + last - first >= MAX_SEEDS:
-                self.fail(f"{value!r}: at most {MAX_SEEDS:,} seeds at once", param, ctx)
+                self.fail(
+                    f"{value!r}: at most {MAX_SEEDS:,} {self.what} at once", param, ctx
+                )
             seeds.extend(range(first, last + 1))
         return seeds
 

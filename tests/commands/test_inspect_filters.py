@@ -86,6 +86,12 @@ def remove_dataset(work):
     (work / "toy.h5").unlink()
 
 
+def test_features_that_are_no_numbers(work):
+    result = inspect_filters("--features", "eyes")
+    assert result.exit_code == 2
+    assert "write features as 7, 0-35" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "change", "message"),
     [
@@ -106,3 +112,41 @@ def test_one_plain_line(work, arguments, change, message):
     assert message in result.stderr
     assert "Traceback" not in result.output
     assert not (work / "out").exists()
+
+
+DENSE = replace(CONFIG.network, channels=1, classes=3, discriminator_hidden=(9,))
+ONLY_DENSE = replace(
+    CONFIG.network,
+    widths=(),
+    strides=(),
+    ends="linear",
+    generator_hidden=(8,),
+    discriminator_hidden=(7, 6),
+)
+
+
+@pytest.mark.parametrize(
+    ("network", "layers", "default"),
+    [
+        (DENSE, ["down1", "down2", "hidden1"], "down2"),
+        (ONLY_DENSE, ["hidden1", "hidden2"], "hidden2"),
+    ],
+)
+def test_classes_grey_images_and_dense_stages(
+    tmp_path, monkeypatch, network, layers, default
+):
+    monkeypatch.chdir(tmp_path)
+    path = write_dataset(
+        tmp_path / "toy.h5", count=30, channels=network.channels, labels=True
+    )
+    config = replace(CONFIG, dataset=str(path), network=network)
+    train_tiny(tmp_path / "runs", path, config)
+    every = ("--layer", "all", "--images", "--features", "0-3", "--json")
+    result = inspect_filters(*every)
+    assert result.exit_code == 0, result.output
+    facts = json.loads(result.stdout)
+    assert list(facts["layers"]) == layers
+    dense = facts["layers"][layers[-1]]["trained"][0]
+    assert dense["positions"] == [[0, 0]] * 5
+    alone = json.loads(inspect_filters("--json", "--features", "0").stdout)
+    assert list(alone["layers"]) == [default]

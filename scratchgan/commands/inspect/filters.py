@@ -35,7 +35,7 @@ Examples:
 OPTIONS = (
     *RUN_OPTIONS,
     click.option("--layer", metavar="NAME|all", help="Stage of D, such as down2, or all of them.  [default: the last convolution]"),
-    click.option("--features", type=SeedRange(), default="0-5", show_default=True, help="Features shown, counted from 0."),
+    click.option("--features", type=SeedRange("features"), default="0-5", show_default=True, help="Features shown, counted from 0."),
     click.option("--count", type=click.IntRange(min=20), default=2000, show_default=True, help="Images looked at."),
     click.option("--split", default="train", show_default=True, help="Of the dataset, such as test or train+extra."),
     click.option("--images", is_flag=True, help="Show the patches of the images too."),
