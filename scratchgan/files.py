@@ -5,6 +5,7 @@ import errno
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -87,6 +88,19 @@ def make_folder(path: Path, *, exist_ok: bool = True) -> Path:
     return path
 
 
+def _remove(folder: Path) -> None:
+    """Remove a folder in which a thread may still finish a file.
+
+    Ctrl-C while a pool starts a thread leaves that thread unknown to the pool, which
+    then does not wait for it.
+    """
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)
+
+
 def lock_file(file: IO[bytes]) -> None:
     """Take the system's lock on an open file, until it is closed or the process ends.
 
@@ -138,14 +152,14 @@ def complete_contents(folder: Path) -> Iterator[Path]:
         for source, target in reversed(moves):
             if not source.exists():  # the last one may not have come to be
                 target.rename(source)
-        shutil.rmtree(hidden, ignore_errors=True)
+        _remove(hidden)
         if is_new:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         if isinstance(error, OSError):
             raise output_error(folder, error) from error
         raise
-    shutil.rmtree(hidden, ignore_errors=True)
+    _remove(hidden)
 
 
 def sync_folder(folder: Path) -> None:

@@ -29,7 +29,7 @@ FILE_LAYOUT = "v110"
 """HDF5's layout of 2016: the first that has checksums over its own structures.
 
 A flipped byte there is an error on reading. In the layouts before, which h5py takes
-by default, it crashed HDF5 now and then, and small files were nearly twice as large.
+by default, it crashed HDF5 now and then.
 """
 
 

@@ -10,6 +10,8 @@ from scratchgan.files import complete_file
 
 GAP = 2
 """Pixels between tiles."""
+WIDE_GAP = 8
+"""Pixels between parts of a figure."""
 GREY = 128
 """Of the gaps, and of tiles that are missing."""
 CAPTION_PIXELS = 11
@@ -40,17 +42,54 @@ def image_grid(images: np.ndarray, columns: int) -> np.ndarray:
     return grid
 
 
+def tiles_in_rows(tiles: np.ndarray, factor: int = 1) -> np.ndarray:
+    """Arrange uint8 tiles (rows, columns, H, W, C) as `image_grid` does.
+
+    Each pixel becomes ``factor`` x ``factor``.
+    """
+    rows, columns, *shape = tiles.shape
+    return image_grid(enlarge(tiles.reshape(rows * columns, *shape), factor), columns)
+
+
+def enlarge(images: np.ndarray, factor: int) -> np.ndarray:
+    """Return images (N, H, W, C) with each pixel as factor x factor."""
+    return images.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def stack_pictures(pictures: Sequence[np.ndarray], axis: int = 0) -> np.ndarray:
+    """Put uint8 pictures (H, W, C) under each other, or beside with ``axis=1``.
+
+    Shorter ones are filled up with the gap's grey, which is between them too.
+
+    Examples
+    --------
+    >>> pictures = [np.zeros((4, 6, 1), np.uint8), np.zeros((5, 8, 1), np.uint8)]
+    >>> stack_pictures(pictures).shape, stack_pictures(pictures, axis=1).shape
+    ((17, 8, 1), (5, 22, 1))
+    """
+    across = 1 - axis
+    widest = max(picture.shape[across] for picture in pictures)
+    parts = []
+    for picture in pictures:
+        padding = [(0, 0), (0, 0), (0, 0)]
+        padding[across] = (0, widest - picture.shape[across])
+        padding[axis] = (0, WIDE_GAP)
+        parts.append(np.pad(picture, padding, constant_values=GREY))
+    joined = np.concatenate(parts, axis=axis)
+    return joined[:-WIDE_GAP] if axis == 0 else joined[:, :-WIDE_GAP]
+
+
 def captioned_grid(
     images: np.ndarray, captions: Sequence[str], columns: int
 ) -> np.ndarray:
-    """Arrange images as `image_grid` does, with a line of text under each.
+    """Arrange images as `image_grid` does, with text under each.
 
     Parameters
     ----------
     images : ndarray of shape (N, H, W, C), uint8
         C is 1 or 3.
     captions : sequence of N str
-        What does not fit the width of a tile is cut off.
+        Lines; what does not fit the width of a tile is cut off.
     columns : int
         Tiles in a row.
 
@@ -60,7 +99,8 @@ def captioned_grid(
     """
     font = ImageFont.load_default(CAPTION_PIXELS)
     count, height, width, _ = images.shape
-    line = CAPTION_PIXELS + 4
+    lines = max((caption.count("\n") + 1 for caption in captions), default=1)
+    line = lines * (CAPTION_PIXELS + 4)
     tiles = np.empty((count, height + line, width, 3), np.uint8)
     tiles[:, :height] = images  # grey is broadcast to three channels
     for tile, caption in zip(tiles, captions, strict=True):
@@ -68,6 +108,29 @@ def captioned_grid(
         ImageDraw.Draw(text).text((1, 0), caption, fill="black", font=font)
         tile[height:] = np.asarray(text)
     return image_grid(tiles, columns)
+
+
+def save_animation(
+    images: Sequence[np.ndarray], path: Path, frame_milliseconds: int = 60
+) -> None:
+    """Write uint8 (H, W, C) images as an endless GIF or WebP, by the path's ending.
+
+    Raises
+    ------
+    OutputError
+        If the file cannot be written.
+    """
+    frames = [_as_picture(pixels) for pixels in images]
+    with complete_file(path) as temporary:
+        frames[0].save(
+            temporary,
+            format=path.suffix.removeprefix("."),
+            save_all=True,
+            append_images=frames[1:],
+            duration=frame_milliseconds,
+            loop=0,
+            lossless=True,  # WebP; GIF has its 256 colours
+        )
 
 
 def save_png(pixels: np.ndarray, path: Path) -> None:
@@ -78,6 +141,9 @@ def save_png(pixels: np.ndarray, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    image = Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])
     with complete_file(path) as temporary:
-        image.save(temporary, format="png")
+        _as_picture(pixels).save(temporary, format="png")
+
+
+def _as_picture(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[..., 0])

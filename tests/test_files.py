@@ -1,5 +1,6 @@
 """Folders that appear whole or not at all, whatever stops their making."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,24 @@ def test_a_move_fails(tmp_path, monkeypatch, error, after, move):
     ):
         fill(tmp_path)
     assert state(tmp_path) == {"a/b": "old", "c": "old"}
+
+
+def test_a_thread_still_writes(tmp_path, monkeypatch):
+    """A folder that gets another file while it is emptied cannot be removed yet."""
+    remove = shutil.rmtree
+    tries = []
+
+    def busy(folder, ignore_errors):
+        tries.append(folder)
+        if len(tries) > 2:
+            remove(folder, ignore_errors=ignore_errors)
+
+    monkeypatch.setattr(shutil, "rmtree", busy)
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+        with complete_contents(tmp_path / "x") as new:
+            (new / "a").write_text("new")
+            raise KeyboardInterrupt
+    assert not (tmp_path / "x").exists()
 
 
 def test_read_only(tmp_path, monkeypatch):

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scratchgan.pictures import GAP, captioned_grid, image_grid, save_png
+from scratchgan.pictures import (
+    GAP,
+    captioned_grid,
+    image_grid,
+    save_animation,
+    save_png,
+)
 
 
 def test_grid_places_images_in_reading_order():
@@ -42,3 +48,15 @@ def test_a_caption_stands_under_each_image(channels):
     assert line[:, GAP : GAP + 30].any()
     assert not line[:, GAP + 30 :].any()  # the second caption is empty
     assert not changed[:, GAP + 30 : GAP + 30 + GAP].any()  # cut off at the tile's edge
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("ending", ["gif", "webp"])
+def test_an_animation_has_all_frames(tmp_path, ending, channels):
+    frames = [np.full((6, 4, channels), value, np.uint8) for value in (0, 100, 255)]
+    save_animation(frames, tmp_path / f"x.{ending}")
+    with Image.open(tmp_path / f"x.{ending}") as image:
+        assert image.size == (4, 6)
+        assert image.n_frames == 3
+        image.seek(1)
+        assert abs(np.asarray(image.convert("L")).astype(int) - 100).max() <= 1

@@ -16,6 +16,7 @@ from scratchgan.commands.data import data
 from scratchgan.commands.doctor import doctor
 from scratchgan.commands.generate import generate
 from scratchgan.commands.gradcheck import gradcheck
+from scratchgan.commands.inspect import inspect
 from scratchgan.commands.interrupts import interrupted_by_signals
 from scratchgan.commands.options import EXIT_INTERRUPTED
 from scratchgan.commands.train import train
@@ -56,5 +57,5 @@ def main() -> None:
     """Train, look into and check DCGANs written by hand on NumPy and CuPy."""
 
 
-for command in (train, data, generate, gradcheck, bench, doctor):
+for command in (train, data, generate, inspect, gradcheck, bench, doctor):
     main.add_command(command)

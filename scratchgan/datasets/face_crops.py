@@ -19,7 +19,7 @@ MARGIN = 0.25
 """What is added around a face on each side, in sides of the face."""
 
 # Photographs are searched at this many pixels on their longer side: a face that is a
-# fortieth of it is found, and 12 megapixels take a second.
+# fortieth of it is found, and 12 megapixels take about two seconds.
 SEARCHED_SIDE = 1024
 
 # Smaller faces than wanted are looked for down to this share, so that it can be said
@@ -53,8 +53,8 @@ class Face:
     left, top, size : int
         The square in pixels of the photograph.
     votes : int
-        How many of about 2,500 windows near this place looked like a face; a few tens
-        to several hundred.
+        How many of about 2,500 windows near this place looked like a face; from
+        a handful to several hundred.
     """
 
     left: int

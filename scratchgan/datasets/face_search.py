@@ -20,7 +20,7 @@ from scratchgan.errors import DatasetError
 WINDOW = 24
 """Pixels on a side of what the cascade looks at."""
 
-# Added to the cascade's thresholds. At 0 a face at an angle gets no vote at all.
+# Taken from the cascade's thresholds: more votes for each face, to count more finely.
 _LENIENCE = 0.1
 
 # The cascade takes sums of pixels in float32, and adds two of them: exact up to 2^24.

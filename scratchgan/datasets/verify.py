@@ -14,11 +14,10 @@ from scratchgan.datasets.checksums import (
     pixels_sha256,
     texts_digest,
 )
+from scratchgan.datasets.layout import COLUMNS, TEXT_LISTS
 from scratchgan.datasets.schema import (
-    COLUMNS,
     READ_ERRORS,
     SPLITS,
-    TEXT_LISTS,
     Dataset,
     open_dataset,
 )

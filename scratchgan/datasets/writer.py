@@ -16,9 +16,8 @@ from scratchgan.datasets.checksums import (
     description_sha256,
     texts_digest,
 )
+from scratchgan.datasets.layout import FORMAT, FORMAT_VERSION
 from scratchgan.datasets.schema import (
-    FORMAT,
-    FORMAT_VERSION,
     SPLITS,
     images_per_chunk,
 )

@@ -42,23 +42,48 @@ def generate_images(
     batch_size : int, default=64
         Images made at a time otherwise.
     """
-    config = generator.config
-    z = latent_from_seeds(config, seeds)  # (N, latent_dim)
-    rows = one_hot(labels, config.classes) if config.classes else None
+    z = latent_from_seeds(generator.config, seeds)  # (N, latent_dim)
     size = len(seeds) if batch_statistics else batch_size
     was_training = generator.training
     averages = {name: array.copy() for name, array in generator.buffers().items()}
     generator.train(batch_statistics)
+    images = images_from_latent(generator, z, device, labels=labels, batch_size=size)
+    for name, array in generator.buffers().items():
+        array[...] = averages[name]
+    generator.train(was_training)
+    return images
+
+
+def images_from_latent(
+    generator: Generator,
+    z: np.ndarray,
+    device: Device,
+    *,
+    labels: Sequence[int] | None = None,
+    batch_size: int = BATCH,
+) -> np.ndarray:
+    """Return the image of each z, uint8 (N, H, W, C), with G in the mode it is in.
+
+    Parameters
+    ----------
+    generator : Generator
+    z : ndarray of shape (N, latent_dim), float32
+    device : Device
+        Where the generator lives.
+    labels : sequence of int, optional
+        Class of each image, for a conditional generator.
+    batch_size : int, default=64
+        Images made at a time.
+    """
+    config = generator.config
+    rows = one_hot(labels, config.classes) if config.classes else None
     parts = []
-    for start in range(0, len(seeds), size):
-        part = slice(start, start + size)
+    for start in range(0, len(z), batch_size):
+        part = slice(start, start + batch_size)
         given = (device.put(z[part]),)
         if rows is not None:
             given += (device.put(rows[part]),)
         parts.append(unscale_images(to_host(generator(*given)), config.output))
-    for name, array in generator.buffers().items():
-        array[...] = averages[name]
-    generator.train(was_training)
     return np.concatenate(parts)
 
 

@@ -189,8 +189,8 @@ class TestForeignText:
         assert (tmp_path / "out" / "images" / name / "000001.png").is_file()
 
     def test_classes_that_differ_in_case_only(self):
-        folders = export._class_folders(["Cat", "cat", "dog"])
-        assert folders == {0: "Cat", 1: "class00001", 2: "dog"}
+        folders = export._class_folders(["cat", "Cat", "dog"])
+        assert folders == {0: "cat", 1: "class00001", 2: "dog"}
 
     def test_a_class_called_like_a_numbered_one(self):
         folders = export._class_folders(["class00001", "../x", "class00001"])

@@ -63,7 +63,7 @@ class TestPixels:
         images[2] = [1, 2, 3]
         images[6] = 0
         images[7] = 9
-        images[7, -1, -1, -1] = 8
+        images[7, 3, 4, 1] = 8
         assert describe(images).constant_images == 2
 
     def test_progress(self, describe):

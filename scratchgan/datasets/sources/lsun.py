@@ -41,7 +41,7 @@ class Lsun(Source):
         self._databases: list[_Database] = []
         try:
             for file in files.named("data.mdb"):
-                self._databases.append(_Database(file.place))
+                self._databases.append(_Database(Path(file.place)))
         except BaseException:
             self.close()
             raise

@@ -169,7 +169,7 @@ def _covers(bed: _Bed) -> list[Solid]:
             bed.across(over), (top, top + 0.07), (bed.cover_begins - 0.05, end)
         )
         colour = style.sheet if rng.random() < 0.6 else style.duvet.other
-        parts.append(cushion(fold, scene.camera, colour, "bed", 0.2, slices=3))
+        parts.append(cushion(fold, scene.camera, colour, "bed", 0.2))
     if rng.random() < 0.4:
         start = length - float(rng.uniform(0.5, 0.8))
         throw = bed.box(

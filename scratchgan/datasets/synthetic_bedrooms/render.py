@@ -1,12 +1,14 @@
 """How a synthetic bedroom is rendered: which surface is seen, and how it is lit.
 
 First the surfaces are painted over each other as numbers, from back to front, with
-several samples per pixel. Then all samples are lit together: each knows its surface,
-hence its plane, hence its place in the room. The cost hardly depends on how much
-stands in the room.
+several samples per pixel. Then all samples are coloured together: each knows its
+surface, hence its plane, hence its place in the room. Light, which is smooth, is
+computed once for each surface in a pixel. The cost hardly depends on how much stands
+in the room.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -93,35 +95,64 @@ def render(
     camera = scene.camera
     samples = size * _SUPERSAMPLING
     seen = seen_surfaces(camera, surfaces, samples)
-    # The samples of each surface one after another: what a surface has is then
-    # repeated instead of looked up, and painting one touches one stretch of memory.
-    order = np.argsort(seen, axis=None, kind="stable")
-    counts = np.bincount(seen.ravel(), minlength=len(surfaces))
-    table = np.repeat(_surface_table(camera, surfaces), counts, axis=1)
-    shading, distance, facing, glow = table[:3], table[3], table[4:7], table[7]
-    points = camera.rays(samples).take(order, axis=1)
+    # The samples of each surface one after another, and of these the ones in one pixel:
+    # what a surface has is then repeated instead of looked up, and painting one
+    # touches one stretch of memory.
+    by_pixel = _samples_by_pixel(size)
+    number = seen.ravel().take(by_pixel)
+    order = np.argsort(number, kind="stable")
+    place = by_pixel.take(order)
+    counts = np.bincount(number, minlength=len(surfaces))
+    table = _surface_table(camera, surfaces)
+    distance, *facing = np.repeat(table[:4], counts, axis=1)
+    points = camera.rays(samples).take(place, axis=1)
     points *= distance / _dot(facing, points)
     points += np.array(camera.eye, np.float32)[:, None]
     colours = _paint(surfaces, counts, points)
     colours *= colours  # to linear light, nearly
-    light = _light(scene.room, lighting, points, shading)
+    # Light is smooth: one sample stands for all of a surface in a pixel.
+    first = _first_of_each(number.take(order), order // _SUPERSAMPLING**2)
+    owner = number.take(order.take(first))
+    shading, glow = table[4:7].take(owner, axis=1), table[7].take(owner)
+    light = _light(scene.room, lighting, points.take(first, axis=1), shading)
     # Walls, floor and what lies flat on them, which come first, darken near things.
-    beside = counts[:flat].sum()
-    light[:, :beside] *= _shade_beside(shades, lighting.corners, points[:, :beside])
+    beside = int(np.searchsorted(owner, flat))
+    reached = points.take(first[:beside], axis=1)
+    light[:, :beside] *= _shade_beside(shades, lighting.corners, reached)
     light += glow * (1 - light)
-    colours *= light
+    colours *= np.repeat(light, np.diff(first, append=len(order)), axis=1)
     linear = np.empty_like(colours)
     for plane, values in zip(linear, colours, strict=True):
-        plane[order] = values
+        plane[place] = values
     linear = _reduce(linear.reshape(3, samples, samples))
     return _develop(linear, lighting), seen
+
+
+@lru_cache
+def _samples_by_pixel(size: int) -> np.ndarray:
+    """Return the samples of a picture, those of a pixel together, its middle first.
+
+    Each is its place among all samples, row by row: (size * size * 9,).
+    """
+    step = _SUPERSAMPLING
+    places = np.arange((size * step) ** 2).reshape(size, step, size, step)
+    places = places.swapaxes(1, 2).reshape(size * size, step * step)
+    middle = step * step // 2
+    inner = [middle, *range(middle), *range(middle + 1, step * step)]
+    return np.ascontiguousarray(places[:, inner]).ravel()
+
+
+def _first_of_each(number: np.ndarray, pixel: np.ndarray) -> np.ndarray:
+    """Return where another surface or another pixel begins, (groups,)."""
+    differs = (np.diff(number) != 0) | (np.diff(pixel) != 0)
+    return np.concatenate(([0], np.flatnonzero(differs) + 1))
 
 
 def _surface_table(camera: Camera, surfaces: Sequence[Surface]) -> np.ndarray:
     """Return what each surface is, (8, S) float32.
 
-    Its shading normal (3), the distance of its plane from the eye (1), the normal of
-    that plane (3), and its glow (1).
+    The distance of its plane from the eye (1), the normal of that plane (3), its
+    shading normal (3), and its glow (1).
     """
     corners = np.array([surface.polygons[0][:3] for surface in surfaces])  # (S, 3, 3)
     first, second, third = corners.swapaxes(0, 1)
@@ -130,7 +161,7 @@ def _surface_table(camera: Camera, surfaces: Sequence[Surface]) -> np.ndarray:
     distances = ((first - camera.eye) * normals).sum(axis=1, keepdims=True)
     shading = np.array([surface.normal for surface in surfaces])
     glow = np.array([[surface.glow] for surface in surfaces])
-    table = np.concatenate((shading, distances, normals, glow), axis=1)
+    table = np.concatenate((distances, normals, shading, glow), axis=1)
     return np.ascontiguousarray(table.T, np.float32)
 
 
@@ -143,7 +174,7 @@ def _reduce(samples: np.ndarray) -> np.ndarray:
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return the products of vectors (3, n) with as many others, or with one (3,)."""
-    if b.ndim == 1:
+    if isinstance(b, np.ndarray) and b.ndim == 1:
         b = b.astype(np.float32)
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 

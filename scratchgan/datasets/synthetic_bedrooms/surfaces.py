@@ -114,7 +114,6 @@ def cushion(
     colour: Colour | Paint,
     tag: str = "",
     square: float = 0.5,
-    slices: int = 5,
 ) -> Solid:
     """Return something soft that fills a box: level slices, smaller at its top.
 
@@ -127,6 +126,8 @@ def cushion(
     side = np.array((camera.eye[0] - x, 0.0, camera.eye[2] - z))
     side /= math.hypot(side[0], side[2]) + 1e-9
     bulge = min(2 * half_x, 2 * half_z, 0.5) * 0.22
+    # Near enough that no gap is seen between two.
+    slices = max(4, round((top - bottom) / 0.03))
     surfaces = []
     for level in np.linspace(0, 1, slices).tolist():
         # It is as wide as its box at 0.4 of its height.

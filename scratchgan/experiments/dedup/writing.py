@@ -5,7 +5,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from scratchgan.datasets.schema import COLUMNS, Dataset
+from scratchgan.datasets.layout import COLUMNS
+from scratchgan.datasets.schema import Dataset
 from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.experiments.dedup.thumbnails import Progress, blocks
 

@@ -68,11 +68,11 @@ class TestRead:
     def test_categories(self, tmp_path):
         bedroom = save(tmp_path / "x" / "bedroom_train_lmdb")
         church = save(tmp_path / "x" / "church_outdoor_train_lmdb", 10, 3)
-        val = save(tmp_path / "x" / "church_outdoor_val_lmdb", 20, 2)
+        val = save(tmp_path / "x" / "bedroom_val_lmdb", 20, 2)
         result = prepared(tmp_path / "x", tmp_path)
         check(result, [*bedroom.values(), *church.values(), *val.values()])
         assert result.class_names == ["bedroom", "church_outdoor"]
-        assert result.labels == [0] * 6 + [1] * 5
+        assert result.labels == [0] * 6 + [1] * 3 + [0] * 2
         assert result.split == [0] * 9 + [1] * 2
 
     def test_images_of_the_test_are_never_for_training(self, tmp_path):

@@ -204,8 +204,8 @@ def test_shape_that_claims_more(canary):
 
 BOMBS = {
     "memo": b"\x80\x02K\x01r\xff\xff\xff\x7f.",
-    "tuples in tuples as a key": b"\x80\x02}N" + b"\x85" * 3_000_000 + b"K\x01s.",
-    "marked tuples": b"\x80\x02}" + b"(" * 500_000 + b"t" * 500_000 + b"K\x01s.",
+    "tuples in tuples as a key": b"\x80\x02}N" + b"\x85" * 900_000 + b"K\x01s.",
+    "marked tuples": b"\x80\x02}" + b"(" * 400_000 + b"t" * 400_000 + b"K\x01s.",
     "millions of lists": b"\x80\x02" + b"]" * 3_000_000 + b".",
     "lists in lists": b"\x80\x02" + b"]" * 900_000 + b"a" * 899_999 + b".",
     "bytes": b"\x80\x04\x8e" + struct.pack("<q", 1 << 45) + b".",

@@ -1,0 +1,186 @@
+"""What dropping feature maps does to images: windows, other objects, the rest."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scratchgan.experiments.judge import Judge
+from scratchgan.experiments.window_judge import WindowJudge
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Who looks at the images.
+
+    Attributes
+    ----------
+    windows : WindowJudge or None
+    objects : Judge or None
+        Of attributes, where the dataset has any.
+    """
+
+    windows: WindowJudge | None = None
+    objects: Judge | None = None
+
+
+def measure_effect(
+    before: np.ndarray, after: np.ndarray, control: np.ndarray, judges: Judges
+) -> dict:
+    """Compare images with and without some maps, and without as many random ones.
+
+    Parameters
+    ----------
+    before, after : ndarray of shape (N, H, W, C), uint8
+    control : ndarray of shape (M, N, H, W, C), uint8
+        Of M random choices; their numbers are averaged.
+    judges : Judges
+
+    Returns
+    -------
+    dict
+        ``windows``: of ``before``, ``after`` and ``control`` the windows
+        ``per_image`` and the ``share`` of images with one, and for the last two the
+        ``reduction`` of the former, 1 for none left. ``objects``: for every 0/1
+        attribute the share of images judged to show it, and ``kept``, the share of
+        those that showed it before and do after. ``pixel_change``: mean absolute
+        difference of pixels in [0, 255], ``outside`` and ``inside`` the windows found
+        before. None stands for what cannot be said.
+    """
+    boxes = None if judges.windows is None else judges.windows.boxes(before)
+    return {
+        "windows": None if boxes is None else _windows(boxes, after, control, judges),
+        "objects": _objects(before, after, control, judges),
+        "pixel_change": {
+            "after": _pixel_change(before, after, boxes),
+            "control": _averaged(_pixel_change(before, c, boxes) for c in control),
+        },
+    }
+
+
+def _windows(
+    boxes: list[np.ndarray], after: np.ndarray, control: np.ndarray, judges: Judges
+) -> dict:
+    seen = _window_numbers(np.array([len(found) for found in boxes]))
+    found = {
+        "before": seen,
+        "after": _window_numbers(judges.windows.counts(after)),
+        "control": _averaged(
+            _window_numbers(judges.windows.counts(c)) for c in control
+        ),
+    }
+    for name in ("after", "control"):
+        if found[name] is not None:
+            whole, left = seen["per_image"], found[name]["per_image"]
+            found[name]["reduction"] = 1 - left / whole if whole else None
+    return found
+
+
+def _window_numbers(counts: np.ndarray) -> dict[str, float]:
+    return {"per_image": float(counts.mean()), "share": float((counts > 0).mean())}
+
+
+def _objects(
+    before: np.ndarray, after: np.ndarray, control: np.ndarray, judges: Judges
+) -> dict | None:
+    if judges.objects is None:
+        return None
+    judge = judges.objects
+    had, has = judge.probabilities(before), judge.probabilities(after)
+    others = [judge.probabilities(images) for images in control]
+    return {
+        name: {
+            "before": float((had[name] > 0.5).mean()),
+            "after": float((has[name] > 0.5).mean()),
+            "kept": _kept(had[name], has[name]),
+            "control": _mean((other[name] > 0.5).mean() for other in others),
+            "control_kept": _mean(_kept(had[name], other[name]) for other in others),
+        }
+        for name, binary in zip(judge.names, judge.binary, strict=True)
+        if binary
+    }
+
+
+def _kept(had: np.ndarray, has: np.ndarray) -> float | None:
+    showed = had > 0.5
+    return float((has[showed] > 0.5).mean()) if showed.any() else None
+
+
+def _pixel_change(
+    before: np.ndarray, after: np.ndarray, boxes: list[np.ndarray] | None
+) -> dict[str, float | None]:
+    difference = abs(before.astype(np.int16) - after).mean(axis=-1)  # (N, H, W)
+    inside = np.zeros(difference.shape, bool)
+    for mask, found in zip(inside, boxes or [], strict=False):
+        for left, top, right, bottom in found:
+            mask[top:bottom, left:right] = True
+    return {
+        "outside": _mean(difference[~inside]),
+        "inside": _mean(difference[inside]),
+    }
+
+
+def _mean(values: object) -> float | None:
+    known = [float(value) for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _averaged(parts: object) -> dict | None:
+    """Return the means of the numbers that several dicts have under each name."""
+    parts = list(parts)
+    if not parts:
+        return None
+    return {name: _mean(part[name] for part in parts) for name in parts[0]}
+
+
+def verdict(dropped: int, maps: int, effect: dict) -> list[str]:
+    """Say in words what `measure_effect` found, a line each."""
+    lines = [f"{dropped} of {maps} feature maps dropped"]
+    windows, objects = effect["windows"], effect["objects"]
+    if windows is not None:
+        after, control = windows["after"], windows["control"]
+        line = (
+            f"windows per image: {windows['before']['per_image']:.2f} before, "
+            f"{after['per_image']:.2f} without these maps{_percent(after)}"
+        )
+        if control is not None:
+            line += (
+                f"; {control['per_image']:.2f} without as many random ones"
+                f"{_percent(control)}"
+            )
+        lines.append(line)
+    for name, shares in (objects or {}).items():
+        if name in SHOWN:
+            line = (
+                f"images with {name}: {shares['before']:.0%} before, "
+                f"{shares['after']:.0%} without these maps"
+            )
+            if shares["control"] is not None:
+                line += f"; {shares['control']:.0%} without as many random ones"
+            lines.append(line)
+    return lines
+
+
+def doubts(judge: Judge | None) -> list[str]:
+    """Say which objects a judge tells no better than a constant answer would."""
+    if judge is None:
+        return []
+    poor = [
+        name
+        for name, facts in judge.held_out.items()
+        if "accuracy" in facts and facts["accuracy"] <= facts["majority"]
+    ]
+    if not poor:
+        return []
+    return [
+        f"of {', '.join(poor)} the judge is right no more often than a constant answer "
+        "would be; its shares say little"
+    ]
+
+
+SHOWN = ("bed", "lamp", "picture", "door")
+"""Objects worth a line; the JSON file has all."""
+
+
+def _percent(found: dict) -> str:
+    reduction = found["reduction"]
+    return "" if reduction is None else f" ({-reduction:+.0%})"

@@ -1,0 +1,108 @@
+"""The images that a run learnt from, read again as its networks see them."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from scratchgan.datasets.catalogue import find_dataset
+from scratchgan.datasets.loader import check_size, reduce_images
+from scratchgan.datasets.schema import Dataset, open_dataset
+from scratchgan.errors import DatasetError
+from scratchgan.models.architecture import NetworkConfig
+from scratchgan.training.config import TrainConfig
+
+BLOCK = 256
+"""Images in memory at a time."""
+
+Progress = Callable[[int, int], None]
+"""Called with how many are done, and of how many."""
+
+
+def open_run_dataset(config: TrainConfig, data_dir: str | None = None) -> Dataset:
+    """Open the dataset that a run was trained on, wherever it lies now.
+
+    Raises
+    ------
+    DatasetError
+        It is not there, or its images do not fit the networks.
+    """
+    dataset = open_dataset(find_dataset(config.dataset, data_dir))
+    network = config.network
+    try:
+        check_size(dataset, network.height, network.width)
+        if dataset.channels != network.channels:
+            raise DatasetError(
+                f"{dataset.path} holds images of {dataset.channels} channels and the "
+                f"networks are for {network.channels}; give the data of the run with "
+                "--data-dir"
+            )
+    except DatasetError:
+        dataset.close()
+        raise
+    return dataset
+
+
+def other_images(config: TrainConfig, dataset: Dataset) -> str | None:
+    """Return a note if these are not the very images that the run was trained on."""
+    if config.dataset_sha256 == dataset.sha256:
+        return None
+    return (
+        f"{dataset.path} does not hold the images this run was trained on (its sha256 "
+        "differs); numbers are of the images there"
+    )
+
+
+def spread_rows(rows: np.ndarray, count: int | None) -> np.ndarray:
+    """Return ``count`` of the ascending rows, evenly spread; all where there are fewer.
+
+    Examples
+    --------
+    >>> spread_rows(np.arange(10), 4)
+    array([0, 2, 5, 7])
+    """
+    if count is None or count >= len(rows):
+        return rows
+    return rows[np.arange(count) * len(rows) // count]
+
+
+def read_images(
+    dataset: Dataset, rows: np.ndarray, network: NetworkConfig
+) -> np.ndarray:
+    """Return images of the networks' size, uint8 (N, H, W, C), for any rows.
+
+    Raises
+    ------
+    DatasetError
+        The file is damaged.
+    """
+    wanted, places = np.unique(rows, return_inverse=True)
+    with dataset.reading():
+        pixels = dataset.images[wanted] if len(wanted) else dataset.images[:0]
+    return reduce_images(pixels, network.height, network.width)[places]
+
+
+def stream_images(
+    dataset: Dataset,
+    rows: np.ndarray,
+    network: NetworkConfig,
+    progress: Progress | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray | None]]:
+    """Yield blocks of rows, their images (N, H, W, C) and their classes.
+
+    The classes are None unless the network is conditional.
+    """
+    labels = dataset.labels if network.classes else None
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        # One stretch is read many times faster than row by row.
+        if block[-1] - block[0] < 4 * len(block):
+            with dataset.reading():
+                stretch = dataset.images[block[0] : block[-1] + 1]
+            pixels = reduce_images(
+                stretch[block - block[0]], network.height, network.width
+            )
+        else:
+            pixels = read_images(dataset, block, network)
+        yield block, pixels, None if labels is None else labels[block]
+        if progress:
+            progress(start + len(block), len(rows))

@@ -1,0 +1,116 @@
+"""Numbers of the effect, with judges whose answers are known."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from scratchgan.experiments.forget_effect import Judges, doubts, measure_effect, verdict
+
+
+class Windows:
+    """Takes images whose first pixel is n to have n windows, each of 2 x 1 pixels."""
+
+    def boxes(self, images):
+        return [
+            np.array([[2 * k, 2, 2 * k + 2, 3] for k in range(image[0, 0, 0])], int)
+            .reshape(-1, 4)
+            for image in images
+        ]  # fmt: skip
+
+    def counts(self, images):
+        return np.array([len(found) for found in self.boxes(images)])
+
+
+OBJECTS = SimpleNamespace(
+    names=("bed", "turn"),
+    binary=np.array([True, False]),
+    probabilities=lambda images: {
+        "bed": images[:, 1, 0, 0] / 255,
+        "turn": np.zeros(len(images)),
+    },
+)
+
+
+def images_of(windows, beds):
+    images = np.full((len(windows), 4, 4, 3), 100, np.uint8)
+    images[:, 0, 0] = np.array(windows)[:, None]
+    images[:, 1, 0] = np.array(beds)[:, None] * 255
+    return images
+
+
+@pytest.fixture
+def effect():
+    before = images_of([2, 1, 1, 0], [1, 1, 1, 0])
+    after = images_of([1, 0, 0, 0], [1, 1, 0, 1])
+    control = [images_of([2, 1, 0, 0], [1, 0, 0, 0]), images_of([2, 0, 0, 0], [1] * 4)]
+    return measure_effect(before, after, control, Judges(Windows(), OBJECTS))
+
+
+def test_windows(effect):
+    windows = effect["windows"]
+    assert windows["before"] == {"per_image": 1.0, "share": 0.75}
+    assert windows["after"] == {"per_image": 0.25, "share": 0.25, "reduction": 0.75}
+    assert windows["control"] == {
+        "per_image": 0.625,
+        "share": 0.375,
+        "reduction": 0.375,
+    }
+
+
+def test_objects_leave_out_what_is_measured(effect):
+    assert list(effect["objects"]) == ["bed"]
+    assert effect["objects"]["bed"] == {
+        "before": 0.75,
+        "after": 0.75,
+        "kept": pytest.approx(2 / 3),
+        "control": pytest.approx(0.625),
+        "control_kept": pytest.approx(2 / 3),
+    }
+
+
+def test_verdict_says_the_numbers(effect):
+    lines = verdict(33, 64, effect)
+    assert lines[0] == "33 of 64 feature maps dropped"
+    assert "1.00 before, 0.25 without these maps (-75%); 0.62 " in lines[1]
+    assert "(-38%)" in lines[1]
+    assert lines[2].startswith("images with bed: 75% before, 75% without")
+
+
+def test_pixel_change_outside_and_inside_of_what_was_there():
+    before = images_of([1], [0])
+    after = before.copy()
+    after[0, 2, :2] += 30  # the window
+    after[0, 3, 0, :2] -= 21  # one pixel, two of three channels
+    change = measure_effect(before, after, [], Judges(Windows()))["pixel_change"]
+    assert change["after"] == {"outside": pytest.approx(14 / 14), "inside": 30}
+    assert change["control"] is None
+
+
+def test_without_judges_only_pixels():
+    before = images_of([1, 0], [0, 1])
+    effect = measure_effect(before, before, [before], Judges())
+    assert effect["windows"] is None
+    assert effect["objects"] is None
+    assert effect["pixel_change"]["control"] == {"outside": 0, "inside": None}
+    assert verdict(1, 2, effect) == ["1 of 2 feature maps dropped"]
+
+
+def test_no_windows_before():
+    before = images_of([0, 0], [1, 1])
+    effect = measure_effect(before, before, [before], Judges(Windows(), OBJECTS))
+    assert effect["windows"]["after"]["reduction"] is None
+    assert "0.00 before, 0.00 without these maps; " in verdict(1, 2, effect)[1]
+
+
+def test_a_judge_that_is_no_better_than_a_constant_is_doubted():
+    held_out = {
+        "bed": {"accuracy": 0.9, "majority": 0.94},
+        "lamp": {"accuracy": 0.7, "majority": 0.6},
+        "turn": {"mean_absolute_error": 3.0, "spread": 2.0},
+    }
+    (line,) = doubts(SimpleNamespace(held_out=held_out))
+    assert line.startswith("of bed the judge")
+    held_out["bed"]["accuracy"] = 0.95
+    assert doubts(SimpleNamespace(held_out=held_out)) == []
+    assert doubts(None) == []
