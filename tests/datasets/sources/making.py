@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from scratchgan.datasets.images import UnreadableImage
 from scratchgan.datasets.prepare import PrepareOptions, prepare
 from scratchgan.datasets.schema import open_dataset
 from scratchgan.datasets.sources import open_source
@@ -122,3 +123,22 @@ def prepared(source, tmp_path, **options):
             skipped=report.skipped,
             info=dataset.info(),
         )
+
+
+def outcomes_of(contents, path):
+    """Open each content as a file; return what happened, of what may happen."""
+    outcomes = set()
+    for content in contents:
+        path.write_bytes(content)
+        try:
+            with open_source(path) as source:
+                for image in source:
+                    try:
+                        image.read()
+                        outcomes.add("read")
+                    except UnreadableImage:
+                        outcomes.add("unreadable")
+        except DatasetError as error:
+            one_line(error)
+            outcomes.add("refused")
+    return outcomes

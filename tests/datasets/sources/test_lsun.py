@@ -24,6 +24,11 @@ from tests.datasets.sources.making import (
 ROOT = Path(__file__).parents[3]
 
 
+@pytest.fixture
+def lmdb():
+    return pytest.importorskip("lmdb", reason="reads LMDB; the extra lsun")
+
+
 def save(folder, first=0, count=6, extra=()):
     """Write an LMDB database: keys of 40 hexadecimal digits, values image files."""
     lmdb = pytest.importorskip("lmdb")
@@ -47,6 +52,7 @@ def check(result, values):
 
 
 @pytest.mark.extras
+@pytest.mark.usefixtures("lmdb")
 class TestRead:
     def test_one_category(self, tmp_path):
         values = save(tmp_path / "x" / "bedroom_train_lmdb")
@@ -122,6 +128,7 @@ def run(source):
 
 
 @pytest.mark.extras
+@pytest.mark.usefixtures("lmdb")
 class TestDamaged:
     """A page of a mapped file that is not there would end the process."""
 

@@ -27,6 +27,11 @@ DIGITS = {part: RNG.integers(0, 10, count) for part, count in COUNTS.items()}
 DIGITS["train"][:2] = 0, 9
 
 
+@pytest.fixture
+def scipy_io():
+    return pytest.importorskip("scipy.io", reason="reads .mat; the extra svhn")
+
+
 def save(folder, compressed=True, parts=COUNTS, **changes):
     """Write the files as published: X (32, 32, 3, N), y (N, 1) with 10 for the 0."""
     scipy_io = pytest.importorskip("scipy.io")
@@ -55,6 +60,7 @@ def check(result, parts=tuple(COUNTS)):
 
 
 @pytest.mark.extras
+@pytest.mark.usefixtures("scipy_io")
 class TestRead:
     @pytest.mark.parametrize("compressed", [True, False])
     def test_all_three(self, tmp_path, compressed):
@@ -90,6 +96,7 @@ class TestRead:
 
 
 @pytest.mark.extras
+@pytest.mark.usefixtures("scipy_io")
 class TestRefused:
     @pytest.mark.parametrize(
         ("changes", "reason"),
