@@ -19,7 +19,7 @@ LEVELS = [
     ["functional", "datasets", "metrics"],
     ["nn", "optim"],
     ["models", "testing"],
-    ["training", "experiments", "gradcheck", "doctor", "bench"],
+    ["training", "experiments", "evaluation", "gradcheck", "doctor", "bench"],
     ["commands"],
 ]
 LEVEL_OF = {group: level for level, groups in enumerate(LEVELS) for group in groups}
@@ -31,6 +31,8 @@ WITHIN_A_LEVEL = {
     ("pictures", "files"),
     ("optim", "nn"),
     ("experiments", "training"),
+    ("evaluation", "experiments"),
+    ("evaluation", "training"),
     ("gradcheck", "training"),
     ("bench", "doctor"),
     ("bench", "training"),

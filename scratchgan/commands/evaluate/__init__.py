@@ -1,0 +1,16 @@
+"""The ``evaluate`` commands: the paper's tables, with their baselines."""
+
+import click
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure what a run's features and samples are worth: the paper's tables.
+
+    Each prints a table with the paper's figures beside those measured, and writes it
+    as Markdown and JSON.
+    """
+
+
+for command in ():
+    evaluate.add_command(command)
