@@ -192,3 +192,4 @@ def test_one_plain_line(work, arguments, message):
     lines = result.stderr.splitlines()
     assert [line for line in lines if line.startswith("Error")] == lines[-1:]
     assert not (work / "out").exists()
+    assert not (work / "judges").exists()  # nobody waits for a judge first
