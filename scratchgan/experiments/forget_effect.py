@@ -41,8 +41,8 @@ def measure_effect(
         ``windows``: of ``before``, ``after`` and ``control`` the windows
         ``per_image`` and the ``share`` of images with one, and for the last two the
         ``reduction`` of the former, 1 for none left. ``objects``: for every 0/1
-        attribute the share of images judged to show it, and ``kept``, the share of
-        those that showed it before and do after. ``pixel_change``: mean absolute
+        attribute the share of images judged to show it (`Judge.present`), and ``kept``,
+        the share of those that showed it before and do after. ``pixel_change``: mean absolute
         difference of pixels in [0, 255], ``outside`` and ``inside`` the windows found
         before. None stands for what cannot be said.
     """
@@ -85,24 +85,22 @@ def _objects(
     if judges.objects is None:
         return None
     judge = judges.objects
-    had, has = judge.probabilities(before), judge.probabilities(after)
-    others = [judge.probabilities(images) for images in control]
+    had, has = judge.present(before), judge.present(after)
+    others = [judge.present(images) for images in control]
     return {
         name: {
-            "before": float((had[name] > 0.5).mean()),
-            "after": float((has[name] > 0.5).mean()),
+            "before": float(had[name].mean()),
+            "after": float(has[name].mean()),
             "kept": _kept(had[name], has[name]),
-            "control": _mean((other[name] > 0.5).mean() for other in others),
+            "control": _mean(other[name].mean() for other in others),
             "control_kept": _mean(_kept(had[name], other[name]) for other in others),
         }
-        for name, binary in zip(judge.names, judge.binary, strict=True)
-        if binary
+        for name in had
     }
 
 
 def _kept(had: np.ndarray, has: np.ndarray) -> float | None:
-    showed = had > 0.5
-    return float((has[showed] > 0.5).mean()) if showed.any() else None
+    return float(has[had].mean()) if had.any() else None
 
 
 def _pixel_change(
@@ -161,22 +159,27 @@ def verdict(dropped: int, maps: int, effect: dict) -> list[str]:
 
 
 def doubts(judge: Judge | None) -> list[str]:
-    """Say which objects a judge tells no better than a constant answer would."""
+    """Say which objects a judge can hardly tell."""
     if judge is None:
         return []
+    told = {
+        name: facts.get("balanced_accuracy") for name, facts in judge.held_out.items()
+    }
     poor = [
-        name
-        for name, facts in judge.held_out.items()
-        if "accuracy" in facts and facts["accuracy"] <= facts["majority"]
+        f"{name} {share:.0%}"
+        for name, share in told.items()
+        if share is not None and share < HARDLY_TOLD
     ]
     if not poor:
         return []
     return [
-        f"of {', '.join(poor)} the judge is right no more often than a constant answer "
-        "would be; its shares say little"
+        f"the judge can hardly tell {', '.join(poor)} (balanced accuracy; 50% is chance"
+        "); their shares say little"
     ]
 
 
+HARDLY_TOLD = 0.65
+"""Balanced accuracy below which what a judge says of an object means little."""
 SHOWN = ("bed", "lamp", "picture", "door")
 """Objects worth a line; the JSON file has all."""
 

@@ -22,14 +22,7 @@ class Windows:
         return np.array([len(found) for found in self.boxes(images)])
 
 
-OBJECTS = SimpleNamespace(
-    names=("bed", "turn"),
-    binary=np.array([True, False]),
-    probabilities=lambda images: {
-        "bed": images[:, 1, 0, 0] / 255,
-        "turn": np.zeros(len(images)),
-    },
-)
+OBJECTS = SimpleNamespace(present=lambda images: {"bed": images[:, 1, 0, 0] > 200})
 
 
 def images_of(windows, beds):
@@ -58,7 +51,7 @@ def test_windows(effect):
     }
 
 
-def test_objects_leave_out_what_is_measured(effect):
+def test_objects(effect):
     assert list(effect["objects"]) == ["bed"]
     assert effect["objects"]["bed"] == {
         "before": 0.75,
@@ -103,14 +96,15 @@ def test_no_windows_before():
     assert "0.00 before, 0.00 without these maps; " in verdict(1, 2, effect)[1]
 
 
-def test_a_judge_that_is_no_better_than_a_constant_is_doubted():
+def test_a_judge_that_hardly_tells_an_object_is_doubted():
     held_out = {
-        "bed": {"accuracy": 0.9, "majority": 0.94},
-        "lamp": {"accuracy": 0.7, "majority": 0.6},
+        "bed": {"accuracy": 0.94, "balanced_accuracy": 0.55},
+        "lamp": {"accuracy": 0.7, "balanced_accuracy": 0.7},
+        "sofa": {"accuracy": 1.0, "balanced_accuracy": None},  # in none of the images
         "turn": {"mean_absolute_error": 3.0, "spread": 2.0},
     }
     (line,) = doubts(SimpleNamespace(held_out=held_out))
-    assert line.startswith("of bed the judge")
-    held_out["bed"]["accuracy"] = 0.95
+    assert "hardly tell bed 55% (" in line
+    held_out["bed"]["balanced_accuracy"] = 0.8
     assert doubts(SimpleNamespace(held_out=held_out)) == []
     assert doubts(None) == []
