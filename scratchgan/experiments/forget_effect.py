@@ -24,22 +24,28 @@ class Judges:
 
 
 def measure_effect(
-    before: np.ndarray, after: np.ndarray, control: np.ndarray, judges: Judges
+    before: np.ndarray,
+    after: np.ndarray,
+    others: np.ndarray,
+    control: np.ndarray,
+    judges: Judges,
 ) -> dict:
-    """Compare images with and without some maps, and without as many random ones.
+    """Compare images with and without some maps, without the others, or random ones.
 
     Parameters
     ----------
     before, after : ndarray of shape (N, H, W, C), uint8
+    others : ndarray of shape (N, H, W, C), uint8
+        With the maps that were dropped and without all the others.
     control : ndarray of shape (M, N, H, W, C), uint8
-        Of M random choices; their numbers are averaged.
+        Without as many random maps, of M choices; their numbers are averaged.
     judges : Judges
 
     Returns
     -------
     dict
-        ``windows``: of ``before``, ``after`` and ``control`` the windows
-        ``per_image`` and the ``share`` of images with one, and for the last two the
+        ``windows``: of ``before``, ``after``, ``others`` and ``control`` the windows
+        ``per_image`` and the ``share`` of images with one, and for the last three the
         ``reduction`` of the former, 1 for none left. ``objects``: for every 0/1
         attribute the share of images judged to show it (`Judge.present`), and ``kept``,
         the share of those that showed it before and do after. ``pixel_change``: mean absolute
@@ -48,8 +54,10 @@ def measure_effect(
     """
     boxes = None if judges.windows is None else judges.windows.boxes(before)
     return {
-        "windows": None if boxes is None else _windows(boxes, after, control, judges),
-        "objects": _objects(before, after, control, judges),
+        "windows": None
+        if boxes is None
+        else _windows(boxes, after, others, control, judges),
+        "objects": _objects(before, after, others, control, judges),
         "pixel_change": {
             "after": _pixel_change(before, after, boxes),
             "control": _averaged(_pixel_change(before, c, boxes) for c in control),
@@ -58,17 +66,22 @@ def measure_effect(
 
 
 def _windows(
-    boxes: list[np.ndarray], after: np.ndarray, control: np.ndarray, judges: Judges
+    boxes: list[np.ndarray],
+    after: np.ndarray,
+    others: np.ndarray,
+    control: np.ndarray,
+    judges: Judges,
 ) -> dict:
     seen = _window_numbers(np.array([len(found) for found in boxes]))
     found = {
         "before": seen,
         "after": _window_numbers(judges.windows.counts(after)),
+        "others": _window_numbers(judges.windows.counts(others)),
         "control": _averaged(
             _window_numbers(judges.windows.counts(c)) for c in control
         ),
     }
-    for name in ("after", "control"):
+    for name in ("after", "others", "control"):
         if found[name] is not None:
             whole, left = seen["per_image"], found[name]["per_image"]
             found[name]["reduction"] = 1 - left / whole if whole else None
@@ -80,20 +93,26 @@ def _window_numbers(counts: np.ndarray) -> dict[str, float]:
 
 
 def _objects(
-    before: np.ndarray, after: np.ndarray, control: np.ndarray, judges: Judges
+    before: np.ndarray,
+    after: np.ndarray,
+    others: np.ndarray,
+    control: np.ndarray,
+    judges: Judges,
 ) -> dict | None:
     if judges.objects is None:
         return None
     judge = judges.objects
     had, has = judge.present(before), judge.present(after)
-    others = [judge.present(images) for images in control]
+    without_others = judge.present(others)
+    random = [judge.present(images) for images in control]
     return {
         name: {
             "before": float(had[name].mean()),
             "after": float(has[name].mean()),
             "kept": _kept(had[name], has[name]),
-            "control": _mean(other[name].mean() for other in others),
-            "control_kept": _mean(_kept(had[name], other[name]) for other in others),
+            "others": float(without_others[name].mean()),
+            "control": _mean(choice[name].mean() for choice in random),
+            "control_kept": _mean(_kept(had[name], choice[name]) for choice in random),
         }
         for name in had
     }
@@ -145,6 +164,9 @@ def verdict(dropped: int, maps: int, effect: dict) -> list[str]:
                 f"; {control['per_image']:.2f} without as many random ones"
                 f"{_percent(control)}"
             )
+        rest = windows["others"]
+        line += f"; {rest['per_image']:.2f} without the other {maps - dropped}"
+        line += _percent(rest)
         lines.append(line)
     for name, shares in (objects or {}).items():
         if name in SHOWN:
@@ -154,6 +176,7 @@ def verdict(dropped: int, maps: int, effect: dict) -> list[str]:
             )
             if shares["control"] is not None:
                 line += f"; {shares['control']:.0%} without as many random ones"
+            line += f"; {shares['others']:.0%} without the others"
             lines.append(line)
     return lines
 

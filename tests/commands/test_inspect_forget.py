@@ -63,7 +63,7 @@ def test_figure_and_numbers(work):
     assert facts["maps"] == len(facts["weights"]) == 8
     assert facts["dropped"] == [i for i, w in enumerate(facts["weights"]) if w > 0]
     assert facts["maps_dropped"] == len(facts["dropped"])
-    assert set(facts["windows"]) == {"before", "after", "control"}
+    assert set(facts["windows"]) == {"before", "after", "others", "control"}
     assert set(facts["objects"]) == {"bed", "bright"}
     assert facts["window_judge"]["held_out"]["images"] == 12
     assert facts["object_judge"]["held_out"]["bed"]["accuracy"] >= 0

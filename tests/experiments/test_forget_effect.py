@@ -36,14 +36,17 @@ def images_of(windows, beds):
 def effect():
     before = images_of([2, 1, 1, 0], [1, 1, 1, 0])
     after = images_of([1, 0, 0, 0], [1, 1, 0, 1])
+    others = images_of([2, 2, 1, 1], [0, 0, 1, 0])
     control = [images_of([2, 1, 0, 0], [1, 0, 0, 0]), images_of([2, 0, 0, 0], [1] * 4)]
-    return measure_effect(before, after, control, Judges(Windows(), OBJECTS))
+    judges = Judges(Windows(), OBJECTS)
+    return measure_effect(before, after, others, control, judges)
 
 
 def test_windows(effect):
     windows = effect["windows"]
     assert windows["before"] == {"per_image": 1.0, "share": 0.75}
     assert windows["after"] == {"per_image": 0.25, "share": 0.25, "reduction": 0.75}
+    assert windows["others"] == {"per_image": 1.5, "share": 1.0, "reduction": -0.5}
     assert windows["control"] == {
         "per_image": 0.625,
         "share": 0.375,
@@ -57,6 +60,7 @@ def test_objects(effect):
         "before": 0.75,
         "after": 0.75,
         "kept": pytest.approx(2 / 3),
+        "others": 0.25,
         "control": pytest.approx(0.625),
         "control_kept": pytest.approx(2 / 3),
     }
@@ -66,8 +70,9 @@ def test_verdict_says_the_numbers(effect):
     lines = verdict(33, 64, effect)
     assert lines[0] == "33 of 64 feature maps dropped"
     assert "1.00 before, 0.25 without these maps (-75%); 0.62 " in lines[1]
-    assert "(-38%)" in lines[1]
+    assert "(-38%); 1.50 without the other 31 (+50%)" in lines[1]
     assert lines[2].startswith("images with bed: 75% before, 75% without")
+    assert lines[2].endswith("62% without as many random ones; 25% without the others")
 
 
 def test_pixel_change_outside_and_inside_of_what_was_there():
@@ -75,14 +80,15 @@ def test_pixel_change_outside_and_inside_of_what_was_there():
     after = before.copy()
     after[0, 2, :2] += 30  # the window
     after[0, 3, 0, :2] -= 21  # one pixel, two of three channels
-    change = measure_effect(before, after, [], Judges(Windows()))["pixel_change"]
+    effect = measure_effect(before, after, before, [], Judges(Windows()))
+    change = effect["pixel_change"]
     assert change["after"] == {"outside": pytest.approx(14 / 14), "inside": 30}
     assert change["control"] is None
 
 
 def test_without_judges_only_pixels():
     before = images_of([1, 0], [0, 1])
-    effect = measure_effect(before, before, [before], Judges())
+    effect = measure_effect(before, before, before, [before], Judges())
     assert effect["windows"] is None
     assert effect["objects"] is None
     assert effect["pixel_change"]["control"] == {"outside": 0, "inside": None}
@@ -91,7 +97,7 @@ def test_without_judges_only_pixels():
 
 def test_no_windows_before():
     before = images_of([0, 0], [1, 1])
-    effect = measure_effect(before, before, [before], Judges(Windows(), OBJECTS))
+    effect = measure_effect(before, before, before, [before], Judges(Windows(), OBJECTS))
     assert effect["windows"]["after"]["reduction"] is None
     assert "0.00 before, 0.00 without these maps; " in verdict(1, 2, effect)[1]
 
