@@ -223,7 +223,10 @@ def make_table(
 
     columns = "validation error", "test error"
     measured = 1 - best.validation_accuracy, 1 - reached
-    here = {name: f"{100 * error:.2f} %" for name, error in zip(columns, measured, strict=True)}
+    here = {
+        name: f"{100 * error:.2f} %"
+        for name, error in zip(columns, measured, strict=True)
+    }
     rows = [Row(SUPERVISED, here)]
     if with_paper:
         rows = []
