@@ -57,7 +57,7 @@ class SearchSpace:
         Examples
         --------
         >>> SearchSpace().draw(np.random.default_rng(0)).batch_size
-        16
+        32
         """
 
         def log_uniform(bounds: tuple[float, float]) -> float:

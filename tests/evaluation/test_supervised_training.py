@@ -149,9 +149,7 @@ def test_labels_are_drawn_from_every_class_alike(tmp_path, rng):
     assert set(rows) <= set(split.train.tolist())
     np.testing.assert_array_equal(choose_rows(split, 30, 0), rows)
     assert (choose_rows(split, 30, 1) != rows).any()
-    with pytest.raises(
-        ConfigError, match=r"--labels 31: there are 3 classes.* take 30"
-    ):
+    with pytest.raises(ConfigError, match=r"--labels 31: .* 3 classes.* take 30"):
         choose_rows(split, 31, 0)
     with pytest.raises(DatasetError, match="class 2 has 18"):
         choose_rows(split, 60, 0)
