@@ -3,6 +3,7 @@
 import click
 
 from scratchgan.commands.evaluate.features import features
+from scratchgan.commands.evaluate.supervised import supervised
 
 
 @click.group()
@@ -14,5 +15,5 @@ def evaluate() -> None:
     """
 
 
-for command in (features,):
+for command in (features, supervised):
     evaluate.add_command(command)
