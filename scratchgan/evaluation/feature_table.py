@@ -46,7 +46,7 @@ def feature_table(
         rows.append(Row(name, here, published.figures if published else {}, note))
     others = published_rows(paper, without=[matches[n] for n in scores if n in matches])
     measure = "Error" if in_errors else "Accuracy"
-    title = f"{measure} of a linear L2-SVM on test images"
+    title = f"{measure} on test images"
     return ResultTable(title, protocols, rows + others, made_with)
 
 
