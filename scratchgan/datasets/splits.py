@@ -38,8 +38,6 @@ def hold_out(split: np.ndarray, count: int, part: str = "validation") -> None:
     """
     train = np.flatnonzero(split == SPLITS["train"])
     if count >= max(len(train), 1):
-        raise DatasetError(
-            f"--{part} {count}: there are {len(train)} training images"
-        )
+        raise DatasetError(f"--{part} {count}: there are {len(train)} training images")
     rng = np.random.default_rng(HOLD_OUT_SEED)
     split[rng.permutation(train)[:count]] = SPLITS[part]
