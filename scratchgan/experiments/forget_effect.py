@@ -1,5 +1,6 @@
 """What dropping feature maps does to images: windows, other objects, the rest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,23 +24,28 @@ class Judges:
     objects: Judge | None = None
 
 
-def measure_effect(
-    before: np.ndarray,
-    after: np.ndarray,
-    others: np.ndarray,
-    control: np.ndarray,
-    judges: Judges,
-) -> dict:
-    """Compare images with and without some maps, without the others, or random ones.
+@dataclass(frozen=True)
+class Drawn:
+    """What G draws from the same z.
 
-    Parameters
+    Attributes
     ----------
     before, after : ndarray of shape (N, H, W, C), uint8
+        With all maps, and without those that were dropped.
     others : ndarray of shape (N, H, W, C), uint8
-        With the maps that were dropped and without all the others.
-    control : ndarray of shape (M, N, H, W, C), uint8
+        Without all the others.
+    control : sequence of M ndarrays of shape (N, H, W, C), uint8
         Without as many random maps, of M choices; their numbers are averaged.
-    judges : Judges
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    others: np.ndarray
+    control: Sequence[np.ndarray]
+
+
+def measure_effect(drawn: Drawn, judges: Judges) -> dict:
+    """Compare images with and without some maps.
 
     Returns
     -------
@@ -48,37 +54,32 @@ def measure_effect(
         ``per_image`` and the ``share`` of images with one, and for the last three the
         ``reduction`` of the former, 1 for none left. ``objects``: for every 0/1
         attribute the share of images judged to show it (`Judge.present`), and ``kept``,
-        the share of those that showed it before and do after. ``pixel_change``: mean absolute
-        difference of pixels in [0, 255], ``outside`` and ``inside`` the windows found
-        before. None stands for what cannot be said.
+        the share of those that showed it before and do after. ``pixel_change``: mean
+        absolute difference of pixels in [0, 255], ``outside`` and ``inside`` the
+        windows found before. None stands for what cannot be said.
     """
+    before = drawn.before
     boxes = None if judges.windows is None else judges.windows.boxes(before)
     return {
-        "windows": None
-        if boxes is None
-        else _windows(boxes, after, others, control, judges),
-        "objects": _objects(before, after, others, control, judges),
+        "windows": None if boxes is None else _windows(boxes, drawn, judges.windows),
+        "objects": None if judges.objects is None else _objects(drawn, judges.objects),
         "pixel_change": {
-            "after": _pixel_change(before, after, boxes),
-            "control": _averaged(_pixel_change(before, c, boxes) for c in control),
+            "after": _pixel_change(before, drawn.after, boxes),
+            "control": _averaged(
+                _pixel_change(before, images, boxes) for images in drawn.control
+            ),
         },
     }
 
 
-def _windows(
-    boxes: list[np.ndarray],
-    after: np.ndarray,
-    others: np.ndarray,
-    control: np.ndarray,
-    judges: Judges,
-) -> dict:
+def _windows(boxes: list[np.ndarray], drawn: Drawn, judge: WindowJudge) -> dict:
     seen = _window_numbers(np.array([len(found) for found in boxes]))
     found = {
         "before": seen,
-        "after": _window_numbers(judges.windows.counts(after)),
-        "others": _window_numbers(judges.windows.counts(others)),
+        "after": _window_numbers(judge.counts(drawn.after)),
+        "others": _window_numbers(judge.counts(drawn.others)),
         "control": _averaged(
-            _window_numbers(judges.windows.counts(c)) for c in control
+            _window_numbers(judge.counts(images)) for images in drawn.control
         ),
     }
     for name in ("after", "others", "control"):
@@ -92,25 +93,16 @@ def _window_numbers(counts: np.ndarray) -> dict[str, float]:
     return {"per_image": float(counts.mean()), "share": float((counts > 0).mean())}
 
 
-def _objects(
-    before: np.ndarray,
-    after: np.ndarray,
-    others: np.ndarray,
-    control: np.ndarray,
-    judges: Judges,
-) -> dict | None:
-    if judges.objects is None:
-        return None
-    judge = judges.objects
-    had, has = judge.present(before), judge.present(after)
-    without_others = judge.present(others)
-    random = [judge.present(images) for images in control]
+def _objects(drawn: Drawn, judge: Judge) -> dict:
+    had, has = judge.present(drawn.before), judge.present(drawn.after)
+    others = judge.present(drawn.others)
+    random = [judge.present(images) for images in drawn.control]
     return {
         name: {
             "before": float(had[name].mean()),
             "after": float(has[name].mean()),
             "kept": _kept(had[name], has[name]),
-            "others": float(without_others[name].mean()),
+            "others": float(others[name].mean()),
             "control": _mean(choice[name].mean() for choice in random),
             "control_kept": _mean(_kept(had[name], choice[name]) for choice in random),
         }

@@ -14,7 +14,13 @@ from scratchgan.experiments.forget import (
     likeliest_boxes,
     random_choices,
 )
-from scratchgan.experiments.forget_effect import Judges, doubts, measure_effect, verdict
+from scratchgan.experiments.forget_effect import (
+    Drawn,
+    Judges,
+    doubts,
+    measure_effect,
+    verdict,
+)
 from scratchgan.experiments.networks import TrainedNetworks
 from scratchgan.pictures import image_grid
 
@@ -102,7 +108,7 @@ def forget_windows(
     choices = [np.ones_like(found.dropped), ~found.dropped, found.dropped]
     choices += [~drop for drop in random_choices(found.dropped, settings.draws, seed)]
     before, after, others, *control = split.images(networks.latent(new_seeds), choices)
-    effect = measure_effect(before, after, others, control, judges)
+    effect = measure_effect(Drawn(before, after, others, control), judges)
     shown = _choose_shown(before, judges, settings.at_random)
     figure = image_grid(np.concatenate([before[shown], after[shown]]), len(shown))
     facts = {

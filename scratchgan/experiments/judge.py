@@ -125,7 +125,7 @@ class Judge:
         return {name: said[:, i] for i, name in enumerate(self.names)}
 
     def present(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Return which images show each 0/1 attribute more likely than the trained ones.
+        """Return which images show each 0/1 attribute, whatever most images show.
 
         The probability is compared with the share of the training images that show the
         attribute, which is what a probability of 1/2 would be if as many images showed

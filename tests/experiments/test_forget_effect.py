@@ -5,7 +5,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from scratchgan.experiments.forget_effect import Judges, doubts, measure_effect, verdict
+from scratchgan.experiments.forget_effect import (
+    Drawn,
+    Judges,
+    doubts,
+    measure_effect,
+    verdict,
+)
 
 
 class Windows:
@@ -39,7 +45,7 @@ def effect():
     others = images_of([2, 2, 1, 1], [0, 0, 1, 0])
     control = [images_of([2, 1, 0, 0], [1, 0, 0, 0]), images_of([2, 0, 0, 0], [1] * 4)]
     judges = Judges(Windows(), OBJECTS)
-    return measure_effect(before, after, others, control, judges)
+    return measure_effect(Drawn(before, after, others, control), judges)
 
 
 def test_windows(effect):
@@ -80,7 +86,7 @@ def test_pixel_change_outside_and_inside_of_what_was_there():
     after = before.copy()
     after[0, 2, :2] += 30  # the window
     after[0, 3, 0, :2] -= 21  # one pixel, two of three channels
-    effect = measure_effect(before, after, before, [], Judges(Windows()))
+    effect = measure_effect(Drawn(before, after, before, []), Judges(Windows()))
     change = effect["pixel_change"]
     assert change["after"] == {"outside": pytest.approx(14 / 14), "inside": 30}
     assert change["control"] is None
@@ -88,7 +94,7 @@ def test_pixel_change_outside_and_inside_of_what_was_there():
 
 def test_without_judges_only_pixels():
     before = images_of([1, 0], [0, 1])
-    effect = measure_effect(before, before, before, [before], Judges())
+    effect = measure_effect(Drawn(before, before, before, [before]), Judges())
     assert effect["windows"] is None
     assert effect["objects"] is None
     assert effect["pixel_change"]["control"] == {"outside": 0, "inside": None}
@@ -97,7 +103,8 @@ def test_without_judges_only_pixels():
 
 def test_no_windows_before():
     before = images_of([0, 0], [1, 1])
-    effect = measure_effect(before, before, before, [before], Judges(Windows(), OBJECTS))
+    drawn = Drawn(before, before, before, [before])
+    effect = measure_effect(drawn, Judges(Windows(), OBJECTS))
     assert effect["windows"]["after"]["reduction"] is None
     assert "0.00 before, 0.00 without these maps; " in verdict(1, 2, effect)[1]
 
