@@ -14,6 +14,7 @@ from scratchgan import __version__
 from scratchgan.commands.bench import bench
 from scratchgan.commands.data import data
 from scratchgan.commands.doctor import doctor
+from scratchgan.commands.evaluate import evaluate
 from scratchgan.commands.generate import generate
 from scratchgan.commands.gradcheck import gradcheck
 from scratchgan.commands.inspect import inspect
@@ -57,5 +58,5 @@ def main() -> None:
     """Train, look into and check DCGANs written by hand on NumPy and CuPy."""
 
 
-for command in (train, data, generate, inspect, gradcheck, bench, doctor):
+for command in (train, data, generate, inspect, evaluate, gradcheck, bench, doctor):
     main.add_command(command)

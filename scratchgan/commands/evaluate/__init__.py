@@ -2,6 +2,8 @@
 
 import click
 
+from scratchgan.commands.evaluate.nearest import nearest
+
 
 @click.group()
 def evaluate() -> None:
@@ -12,5 +14,5 @@ def evaluate() -> None:
     """
 
 
-for command in ():
+for command in (nearest,):
     evaluate.add_command(command)
