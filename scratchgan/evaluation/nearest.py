@@ -17,7 +17,13 @@ from scratchgan.evaluation.labelled_split import LabelledSplit, split_labelled
 from scratchgan.experiments.run_images import open_run_dataset, read_images
 from scratchgan.models.dcgan import Generator
 from scratchgan.models.latent import latent_from_seeds
-from scratchgan.pictures import GREY, captioned_grid, enlarge, image_grid
+from scratchgan.pictures import (
+    GREY,
+    captioned_grid,
+    enlarge,
+    image_grid,
+    stack_pictures,
+)
 from scratchgan.training.checkpoint import read_meta
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.preview import images_from_latent
@@ -214,7 +220,11 @@ def figure(
         image_grid(enlarge(part.reshape(-1, *shape), factor), SHEET_COLUMNS)
         for part in parts
     ]
-    return captioned_grid(np.stack(grids), captions, len(grids))
+    pictures = [
+        captioned_grid(grid[None], [caption], 1)
+        for grid, caption in zip(grids, captions, strict=True)
+    ]
+    return stack_pictures(pictures, axis=1)
 
 
 def _split(dataset: Dataset, classes: int, seed: int) -> LabelledSplit:

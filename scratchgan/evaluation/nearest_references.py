@@ -23,7 +23,7 @@ from scratchgan.models.latent import latent_from_seeds
 BLOCK = 1024
 """References at a time, on the processor."""
 GPU_BLOCK = 8192
-BATCH = 128
+BATCH = 256
 """Images that G makes at a time, on the processor."""
 
 
@@ -48,7 +48,7 @@ class Samples:
     def __init__(self, generator: Generator, device: Device) -> None:
         self.generator = generator
         self.device = device
-        self.block_size = _block_size(device)
+        self.block_size = block_size(device)
 
     def block(self, start: int) -> tuple[Array, np.ndarray]:
         """Return the vectors from sample ``start`` on, (B, D), and their classes (B,).
@@ -110,7 +110,7 @@ class RealImages:
         self.labels = labels
         self.network = network
         self.device = device
-        self.block_size = _block_size(device)
+        self.block_size = block_size(device)
 
     def block(self, start: int) -> tuple[Array, np.ndarray]:
         """Return as `Samples.block`; the last block may have fewer."""
@@ -136,5 +136,6 @@ def pixel_vectors(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1).astype(np.float32) / 255
 
 
-def _block_size(device: Device) -> int:
+def block_size(device: Device) -> int:
+    """Return how many references are in memory at a time."""
     return BLOCK if device.kind == "cpu" else GPU_BLOCK

@@ -29,6 +29,17 @@ from scratchgan.functional.nearest import nearest
 
 SAVE_SECONDS = 60
 """Between two writings of the state."""
+READ_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What NumPy raises where a file is not one of ours, depending on where."""
 FORMAT = "scratchgan-nearest-1"
 
 Progress = Callable[[int, int], None]
@@ -203,7 +214,7 @@ def nearest_errors(
         The state cannot be written.
     """
     key = search_key(queries, references)
-    search = load_search(file, key, queries, references, note) or new_search(queries)
+    search = load_search(file, key, queries, note) or new_search(queries)
     if search.done in sizes:
         search = replace(search, finished=search.finished | {search.done: search.found})
     wanted = sorted(set(sizes) - search.finished.keys())
@@ -299,40 +310,27 @@ def save_search(file: Path, key: str, search: Search) -> None:
         np.savez(stream, **arrays)
 
 
-def load_search(
-    file: Path, key: str, queries: Queries, references: References, note: Note
-) -> Search | None:
+def load_search(file: Path, key: str, queries: Queries, note: Note) -> Search | None:
     """Return the state in a file, or None, with a note if there is one of no use."""
     if not file.exists():
         return None
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            if str(arrays["key"]) != key:
-                note(f"note: {file} is of another search and is replaced")
-                return None
-            finished = {
-                int(size): _read_found(arrays, str(size), queries)
-                for size in arrays["sizes"]
-            }
-            seconds_search, seconds_references = map(float, arrays["seconds"])
-            return Search(
-                int(arrays["done"]),
-                _read_found(arrays, "now", queries),
-                finished,
-                seconds_search,
-                seconds_references,
-            )
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        EOFError,
-        TypeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            if str(arrays["key"]) == key:
+                return _read_search(arrays, queries)
+    except READ_ERRORS as error:
         note(f"note: {file} is damaged ({error}) and is replaced")
-        return None
+    else:
+        note(f"note: {file} is of another search and is replaced")
+    return None
+
+
+def _read_search(arrays: "np.lib.npyio.NpzFile", queries: Queries) -> Search:
+    finished = {
+        int(size): _read_found(arrays, str(size), queries) for size in arrays["sizes"]
+    }
+    found = _read_found(arrays, "now", queries)
+    return Search(int(arrays["done"]), found, finished, *arrays["seconds"].tolist())
 
 
 def _read_found(arrays: "np.lib.npyio.NpzFile", name: str, queries: Queries) -> Found:
