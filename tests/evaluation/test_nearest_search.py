@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from scratchgan.backend import CPU
+from scratchgan.backend import CPU, Device
 from scratchgan.errors import OutputError
 from scratchgan.evaluation import nearest_references, nearest_search
 from scratchgan.evaluation.nearest_references import RealImages, Samples, pixel_vectors
@@ -40,10 +40,16 @@ def samples():
     return Samples(make_generator(), CPU)
 
 
-@pytest.fixture
-def queries(rng):
+def make_queries(pixel=0, labels=None):
+    rng = np.random.default_rng(5)
     images = rng.integers(0, 256, (31, 8, 8, 3), dtype=np.uint8)
-    return Queries(images, np.arange(31) % 3, 3, CPU)
+    images[0, 0, 0, 0] = pixel
+    return Queries(images, np.arange(31) % 3 if labels is None else labels, 3, CPU)
+
+
+@pytest.fixture
+def queries():
+    return make_queries()
 
 
 def by_definition(images, labels, references, classes):
@@ -217,27 +223,31 @@ def test_a_damaged_state_is_replaced(queries, samples, tmp_path, damage):
     assert "is damaged" in notes[0]
 
 
-@pytest.mark.parametrize("change", ["weights", "queries", "labels", "classes"])
-def test_the_state_of_another_search_is_replaced(
-    rng, queries, samples, tmp_path, change
-):
+@pytest.mark.parametrize("change", ["weights", "averages", "pixel", "device"])
+def test_the_state_of_another_search_is_replaced(samples, tmp_path, change):
     file, notes = tmp_path / "state.npz", []
-    nearest_errors(queries, samples, [40], file)
-    images = rng.integers(0, 256, (31, 8, 8, 3), dtype=np.uint8)
-    images2 = images if change == "queries" else images.copy()
-    labels = np.arange(31) % 3
+    nearest_errors(make_queries(), samples, [40], file)
+    queries = make_queries(pixel=1 if change == "pixel" else 0)
     if change == "weights":
-        weight = next(iter(samples.generator.parameters().values())).data
-        weight[0] *= 1.001
-        queries2 = queries
-    else:
-        if change == "labels":
-            labels[0] = 2
-        queries2 = Queries(images2, labels, 4 if change == "classes" else 3, CPU)
-    found = nearest_errors(queries2, samples, [40], file, note=notes.append)
-    fresh = nearest_errors(queries2, samples, [40], tmp_path / "fresh.npz")
+        next(iter(samples.generator.parameters().values())).data[0] *= 1.001
+    elif change == "averages":
+        next(iter(samples.generator.buffers().values()))[0] += 0.001
+    elif change == "device":
+        queries.device = Device("gpu")  # rounds in other places
+    found = nearest_errors(queries, samples, [40], file, note=notes.append)
+    fresh = nearest_errors(queries, samples, [40], tmp_path / "fresh.npz")
     assert results(found) == results(fresh)
     assert notes == [f"note: {file} is of another search and is replaced"]
+
+
+def test_labels_are_no_part_of_the_state(queries, samples, tmp_path):
+    file, calls = tmp_path / "state.npz", Stop()
+    nearest_errors(queries, samples, [40], file)
+    other = make_queries(labels=np.zeros(31, np.int64))
+    found = nearest_errors(other, samples, [40], file, progress=calls)
+    fresh = nearest_errors(other, samples, [40], tmp_path / "fresh.npz")
+    assert calls.calls == 0
+    assert results(found) == results(fresh)
 
 
 def test_the_state_is_written_now_and_then(queries, samples, tmp_path, monkeypatch):
