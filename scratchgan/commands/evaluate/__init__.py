@@ -2,6 +2,7 @@
 
 import click
 
+from scratchgan.commands.evaluate.features import features
 from scratchgan.commands.evaluate.supervised import supervised
 
 
@@ -14,5 +15,5 @@ def evaluate() -> None:
     """
 
 
-for command in (supervised,):
+for command in (features, supervised):
     evaluate.add_command(command)
