@@ -59,14 +59,20 @@ def test_it_ends_when_validation_gets_no_better():
 def test_the_best_network_is_returned_not_the_last(monkeypatch):
     """Validation is made to say: middling, best, worse from then on."""
     said = iter([0.5, 0.9, *[0.1] * 100])
-    states = []
+    states, networks = [], []
 
     def fake(network, data, device):
+        assert not network.training
         states.append(network.state_dict())
+        networks.append(network)
         return next(said)
 
+    def progress():
+        assert all(network.training for network in networks)
+
     monkeypatch.setattr(supervised_training, "accuracy", fake)
-    trained = train(epochs=6)
+    trained = train(epochs=6, progress=progress)
+    assert not trained.network.training
     assert (trained.validation_accuracy, trained.epochs) == (0.9, 2)
     for name, array in trained.network.state_dict().items():
         np.testing.assert_array_equal(array, states[1][name])

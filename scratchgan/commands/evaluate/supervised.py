@@ -107,32 +107,25 @@ def supervised(
             key_of_test_images(data, split),
             lambda: read_labelled(data, split.test, split.labels, search.config),
         )
-        made_with = {
-            "data": describe_split(data, split),
-            "network": f"D of {run or preset}, {len(split.class_names)} outputs, "
-            f"trained on {len(search.train.labels):,} labels",
-            "search": f"best of {len(made)} trials"
-            + (f"; {trials} were asked for" if len(made) < trials else ""),
-            "seed": str(seed),
-            "time": f"{sum(trial.seconds for trial in made) / 60:.1f} minutes",
-        }
+        made_with = describe_search(search, made, trials, seed, run or preset)
+        made_with = {"data": describe_split(data, split), **made_with}
         paper = papers_table(data.info()["kind"], split.class_names)
-        table = make_table(best, reached, made_with, paper)
     facts = {
         "dataset": str(data.path),
-        "accuracy": reached,
-        "validation_accuracy": best.validation_accuracy,
+        "classes": split.class_names,
+        "network": run or preset,
         "labels": len(search.train.labels),
         "validation_images": len(split.validation),
         "test_images": len(split.test),
-        "classes": split.class_names,
-        "network": run or preset,
-        "seed": seed,
+        "accuracy": reached,
+        "validation_accuracy": best.validation_accuracy,
         "best": best.record(),
         "trials": [trial.record() for trial in made],
         "trials_asked": trials,
+        "seed": seed,
         "network_file": str(files.network),
     }
+    table = make_table(best, reached, made_with, paper)
     write_table(out, "supervised", table, facts, as_json)
 
 
@@ -204,6 +197,20 @@ def search_with_progress(
         raise KeyboardInterrupt(
             f"{kept} of {trials} trials are kept; the same command goes on"
         ) from None
+
+
+def describe_search(
+    search: Search, made: list[Trial], asked: int, seed: int, name: str
+) -> dict[str, str]:
+    """Return what was run, in words."""
+    fewer = f"; {asked} were asked for" if len(made) < asked else ""
+    return {
+        "network": f"D of {name}, {search.classes} outputs, trained on "
+        f"{len(search.train.labels):,} labels",
+        "search": f"best of {len(made)} trials{fewer}",
+        "seed": str(seed),
+        "time": f"{sum(trial.seconds for trial in made) / 60:.1f} minutes",
+    }
 
 
 def key_of_test_images(data: Dataset, split: LabelledSplit) -> str:
