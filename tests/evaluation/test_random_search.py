@@ -14,6 +14,7 @@ from scratchgan.evaluation.random_search import (
     Search,
     SearchSpace,
     best_trial,
+    make_trial,
     measure_best,
     run_search,
 )
@@ -234,3 +235,13 @@ def test_lines_that_a_kill_spoilt_do_no_harm(tmp_path, tail):
     assert list(files.trials().values()) == trials
     lines = files.lines.read_text(encoding="utf-8", errors="replace").splitlines()
     assert json.loads(lines[-1])["trial"]["number"] == 2
+
+
+def test_trials_with_equal_settings_draw_other_weights():
+    """So a search in a single point still says how much depends on luck."""
+    point = SearchSpace((1e-3, 1e-3), (1e-5, 1e-5), (10,), (0.1, 0.1))
+    search = dataclasses.replace(SEARCH, space=point)
+    assert search.settings(0) == search.settings(1)
+    states = [make_trial(search, k, lambda: None)[1].state_dict() for k in (0, 1)]
+    name = "down1.conv.weight"
+    assert (states[0][name] != states[1][name]).all()
