@@ -42,11 +42,11 @@ def feature_table(
             for protocol, score in found.items()
         }
         published = by_model.get(matches.get(name, ""))
-        note = "C = " + ", ".join(f"{score.c:.3g}" for score in found.values())
+        note = ", ".join(f"{s.symbol} = {s.setting:.3g}" for s in found.values())
         rows.append(Row(name, here, published.figures if published else {}, note))
     others = published_rows(paper, without=[matches[n] for n in scores if n in matches])
     measure = "Error" if in_errors else "Accuracy"
-    title = f"{measure} of a linear L2-SVM on test images"
+    title = f"{measure} on test images"
     return ResultTable(title, protocols, rows + others, made_with)
 
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from scratchgan.errors import ConfigError
 from scratchgan.evaluation.features import Features
 from scratchgan.evaluation.labelled_split import LabelledSplit, draw_per_class
-from scratchgan.evaluation.linear_svm import LinearSVM
 from scratchgan.experiments.run_images import Progress
 
 AUTHORS_GRID = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)
@@ -31,8 +31,27 @@ STRIDE = 4
 """While the best C is at an end of the grid, one beyond it by this factor is tried."""
 MOST_EXTENSIONS = 8
 
-Fit = Callable[[np.ndarray, np.ndarray, int, float], LinearSVM]
-"""Called with features (N, F), labels (N,), the number of classes and C."""
+Fit = Callable[[np.ndarray, np.ndarray, int, float], Any]
+"""Called with features (N, ...), labels (N,), the number of classes and the setting;
+returns what has ``accuracy(x, labels)``, such as a `LinearSVM`."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to learn labels from features, with one setting to be chosen.
+
+    Attributes
+    ----------
+    fit : callable
+    symbol : str
+        Of the setting, such as "C".
+    settings : tuple of float
+        All that are tried; empty for the protocol's grid of C, which may be extended.
+    """
+
+    fit: Fit
+    symbol: str = "C"
+    settings: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +115,8 @@ class Score:
     Attributes
     ----------
     protocol : str
-    c : float
+    symbol : str
+    setting : float
         Chosen on validation images.
     labels : int
         Learnt from at a time.
@@ -105,13 +125,14 @@ class Score:
     interval, validation_interval : float or None
         1.96 standard deviations of the draws; None without draws.
     tried : dict of float
-        Accuracy on validation images for each C.
+        Accuracy on validation images for each setting.
     draws : list of float
         Accuracy on test images in each draw.
     """
 
     protocol: str
-    c: float
+    symbol: str
+    setting: float
     labels: int
     accuracy: float
     validation_accuracy: float
@@ -145,7 +166,7 @@ def score_features(
     features: Features,
     split: LabelledSplit,
     protocol: Protocol,
-    fit: Fit,
+    method: Method,
     *,
     seed: int = 0,
     progress: Progress | None = None,
@@ -160,7 +181,7 @@ def score_features(
     features : Features
     split : LabelledSplit
     protocol : Protocol
-    fit : callable
+    method : Method
     seed : int
         Draws the labels.
     progress : callable, optional
@@ -173,16 +194,17 @@ def score_features(
     """
     if reason := missing_images(protocol, split):
         raise ConfigError(reason)
-    learning = _Learning(features, split, protocol, fit, progress)
+    learning = _Learning(features, split, protocol, method, progress)
     choose, report = np.random.default_rng(seed).spawn(2)
-    tried = learning.choose_c(choose)
-    c = best_c(tried)
-    scores = learning.report(c, report)
+    tried = learning.choose(choose)
+    setting = best_setting(tried)
+    scores = learning.report(setting, report)
     validation, test = np.array(scores).T
     drawn = learning.per_class is not None
     return Score(
         protocol=protocol.name,
-        c=c,
+        symbol=method.symbol,
+        setting=setting,
         labels=learning.labels_learnt,
         accuracy=float(test.mean()),
         validation_accuracy=float(validation.mean()),
@@ -193,13 +215,13 @@ def score_features(
     )
 
 
-def best_c(tried: dict[float, float]) -> float:
-    """Return the C with the highest accuracy; of equal ones the smallest.
+def best_setting(tried: dict[float, float]) -> float:
+    """Return the setting with the highest accuracy; of equal ones the smallest.
 
-    >>> best_c({0.1: 0.6, 0.01: 0.7, 0.001: 0.7})
+    >>> best_setting({0.1: 0.6, 0.01: 0.7, 0.001: 0.7})
     0.001
     """
-    return max(tried, key=lambda c: (tried[c], -c))
+    return max(tried, key=lambda setting: (tried[setting], -setting))
 
 
 class _Learning:
@@ -213,7 +235,7 @@ class _Learning:
         features: Features,
         split: LabelledSplit,
         protocol: Protocol,
-        fit: Fit,
+        method: Method,
         progress: Progress | None,
     ) -> None:
         self.classes = len(split.class_names)
@@ -221,10 +243,10 @@ class _Learning:
         self._protocol = protocol
         self._features = features
         self._split = split
-        self._fit = fit
+        self._method = method
         self._progress = progress
         self._fits = 0
-        self._machines: dict[float, LinearSVM] = {}
+        self._machines: dict[float, Any] = {}
         self._x = features.part("train")
         self._y = split.labels[split.train]
         self._held_x = features.part("validation")
@@ -240,16 +262,17 @@ class _Learning:
             return len(self._y)
         return self.per_class * self.classes
 
-    def choose_c(self, rng: np.random.Generator) -> dict[float, float]:
-        """Return the accuracy on validation images for each C that was tried."""
+    def choose(self, rng: np.random.Generator) -> dict[float, float]:
+        """Return the accuracy on validation images for each setting that was tried."""
         draws = self._draw(self._protocol.draws_to_choose, rng)
-        grid = self._protocol.grid
+        grid = self._method.settings or self._protocol.grid
+        extensions = 0 if self._method.settings else MOST_EXTENSIONS
         self._planned = len(grid) * len(draws) + self._reported
         tried: dict[float, float] = {}
-        for c in grid:
-            tried[c] = self._validated(c, draws)
-        for _ in range(MOST_EXTENSIONS):
-            best = best_c(tried)
+        for setting in grid:
+            tried[setting] = self._validated(setting, draws)
+        for _ in range(extensions):
+            best = best_setting(tried)
             if min(tried) < best < max(tried):
                 break
             # Downwards first: a fit with a smaller C is quicker.
@@ -258,13 +281,15 @@ class _Learning:
             tried[beyond] = self._validated(beyond, draws)
         return dict(sorted(tried.items()))
 
-    def report(self, c: float, rng: np.random.Generator) -> list[tuple[float, float]]:
+    def report(
+        self, setting: float, rng: np.random.Generator
+    ) -> list[tuple[float, float]]:
         """Return the accuracy on validation and test images, for each fresh draw."""
         test_x = self._features.part("test")
         test_y = self._split.labels[self._split.test]
         scores = []
         for rows in self._draw(self._protocol.draws, rng):
-            machine = self._learn(c, rows)
+            machine = self._learn(setting, rows)
             scores.append(
                 (self._validate(machine, rows), machine.accuracy(test_x, test_y))
             )
@@ -283,23 +308,26 @@ class _Learning:
             for _ in range(count)
         ]
 
-    def _validated(self, c: float, draws: list) -> float:
+    def _validated(self, setting: float, draws: list) -> float:
         return float(
-            np.mean([self._validate(self._learn(c, rows), rows) for rows in draws])
+            np.mean(
+                [self._validate(self._learn(setting, rows), rows) for rows in draws]
+            )
         )
 
-    def _learn(self, c: float, rows: np.ndarray | slice) -> LinearSVM:
-        if self.per_class is None and c in self._machines:
-            return self._machines[c]
-        machine = self._fit(self._x[rows], self._y[rows], self.classes, c)
+    def _learn(self, setting: float, rows: np.ndarray | slice) -> Any:
+        if self.per_class is None and setting in self._machines:
+            return self._machines[setting]
+        x, y = self._x[rows], self._y[rows]
+        machine = self._method.fit(x, y, self.classes, setting)
         if self.per_class is None:
-            self._machines[c] = machine
+            self._machines[setting] = machine
         self._fits += 1
         if self._progress:
             self._progress(self._fits, self._planned)
         return machine
 
-    def _validate(self, machine: LinearSVM, rows: np.ndarray | slice) -> float:
+    def _validate(self, machine: Any, rows: np.ndarray | slice) -> float:
         if not self._draws_rest:
             return machine.accuracy(self._held_x, self._held_y)
         rest = np.ones(len(self._y), bool)

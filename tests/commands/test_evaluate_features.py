@@ -129,7 +129,7 @@ def test_no_choice_sees_the_test_images(work):
     after = numbers(*options)
     assert after["accuracy"] != before["accuracy"]
     for name, found in before["scores"].items():
-        for key in ("c", "tried", "validation_accuracy"):
+        for key in ("setting", "tried", "validation_accuracy"):
             assert after["scores"][name]["12-labels"][key] == found["12-labels"][key]
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from scratchgan.commands.evaluate.baselines import baselines
 from scratchgan.commands.evaluate.features import features
 from scratchgan.commands.evaluate.supervised import supervised
 
@@ -15,5 +16,5 @@ def evaluate() -> None:
     """
 
 
-for command in (features, supervised):
+for command in (features, baselines, supervised):
     evaluate.add_command(command)

@@ -16,6 +16,7 @@ from scratchgan.commands.evaluate.shared import (
     SEED_OPTION,
     chosen_protocols,
     describe_split,
+    linear_svm,
     open_labelled,
     score_all,
     write_table,
@@ -100,7 +101,9 @@ def features(
             for other in _other_checkpoints(networks):
                 made = _of_run(other, data, split)
                 measured[f"D's features, step {other.step:,}"] = made
-        scores = score_all(measured, split, protocols, solver, networks.device, seed)
+        svm = linear_svm(solver, networks.device)
+        methods = {name: (made, svm) for name, made in measured.items()}
+        scores = score_all(methods, split, protocols, seed)
         made_with = {
             "data": describe_split(data, split),
             "discriminator": "; ".join(filter(None, [describe_run(networks), remark])),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scratchgan.datasets.schema import Dataset
     from scratchgan.evaluation.features import Features
     from scratchgan.evaluation.labelled_split import LabelledSplit
-    from scratchgan.evaluation.protocols import Fit, Protocol, Score
+    from scratchgan.evaluation.protocols import Method, Protocol, Score
     from scratchgan.evaluation.result_table import ResultTable
     from scratchgan.models.architecture import NetworkConfig
 
@@ -128,40 +128,42 @@ def describe_split(data: Dataset, split: LabelledSplit) -> str:
 
 
 def score_all(
-    measured: dict[str, Features],
+    measured: dict[str, tuple[Features, Method]],
     split: LabelledSplit,
     protocols: list[Protocol],
-    solver: str,
-    device: Device,
     seed: int,
 ) -> dict[str, dict[str, Score]]:
     """Return the scores of all features by all protocols, with a bar for each."""
     from scratchgan.evaluation.protocols import score_features
 
     scores: dict[str, dict[str, Score]] = {name: {} for name in measured}
-    for name, features in measured.items():
+    for name, (features, method) in measured.items():
         for protocol in protocols:
-            with progress_bar(f"SVM, {name}, {protocol.name}", "fits") as progress:
+            with progress_bar(f"{name}, {protocol.name}", "fits") as progress:
                 scores[name][protocol.name] = score_features(
                     features,
                     split,
                     protocol,
-                    _solver(solver, device),
+                    method,
                     seed=seed,
                     progress=progress,
                 )
     return scores
 
 
-def _solver(name: str, device: Device) -> Fit:
+def linear_svm(solver: str, device: Device) -> Method:
+    """Return the linear SVM, found on the device, or by scikit-learn."""
     from scratchgan.evaluation.liblinear import fit_liblinear
     from scratchgan.evaluation.linear_svm import fit_linear_svm
+    from scratchgan.evaluation.protocols import Method
 
-    if name == "liblinear":
-        return fit_liblinear
-    return lambda x, labels, classes, c: fit_linear_svm(
-        device.put(x), labels, classes, c
-    ).on_host()
+    if solver == "liblinear":
+        return Method(fit_liblinear)
+    return Method(
+        lambda x, labels, classes, c: fit_linear_svm(
+            device.put(x), labels, classes, c
+        ).on_host()
+    )
 
 
 def write_table(
