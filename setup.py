@@ -31,6 +31,7 @@ setup(
         "faces": ["scikit-image>=0.24"],
         "lsun": ["lmdb>=1.4"],
         "svhn": ["scipy>=1.10"],
+        "svm": ["scikit-learn>=1.4"],
         "test": ["pytest>=8", "hypothesis>=6", "requests>=2.31"],
         "lint": ["ruff==0.17.6"],
         "oracle": ["torch>=2"],

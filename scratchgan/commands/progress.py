@@ -32,6 +32,7 @@ def progress_bar(
                 unit_scale=scaled,
                 disable=None,
             )
+        bar.total = total  # may have grown
         bar.update(done - bar.n)
 
     try:

@@ -317,11 +317,13 @@ class _Preparation:
     def _final_split(self) -> np.ndarray | None:
         """Return the split of each image, or None where all are for training."""
         split = np.concatenate(self._splits)
+        tested = self._options.test
+        hold_out(split, tested, "test")
         wanted = self._options.validation
         if wanted is None:
             wanted = papers_validation(split, self._source.validation)
         hold_out(split, wanted)
-        return split if wanted or self._source.has_splits else None
+        return split if tested or wanted or self._source.has_splits else None
 
     def _report(self) -> dict[str, Any]:
         writer, source = self._writer, self._source

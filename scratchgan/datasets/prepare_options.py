@@ -33,6 +33,8 @@ class PrepareOptions:
     validation : int or None
         Training images that become validation images, drawn with seed 42; None for
         the paper's number where the set is one of the paper's, else none.
+    test : int
+        Training images that become test images, drawn with seed 42 before those.
     strict : bool
         Fail at the first file that cannot be read instead of skipping it.
     force : bool
@@ -49,6 +51,7 @@ class PrepareOptions:
     faces: FaceFinder | None = None
     kind: str | None = None
     validation: int | None = None
+    test: int = 0
     strict: bool = False
     force: bool = False
     workers: int | None = None
@@ -88,6 +91,8 @@ class PrepareOptions:
             words.append(f"--kind {self.kind}")
         if self.validation is not None:
             words.append(f"--validation {self.validation}")
+        if self.test:
+            words.append(f"--test {self.test}")
         return " ".join(words)
 
 

@@ -8,7 +8,7 @@ from scratchgan.errors import DatasetError
 # The paper's validation sets are parts of whole training sets; a small part of such a
 # set would be left with too little.
 FEWEST_TO_HOLD_OUT = 50_000
-VALIDATION_SEED = 42  # that of the authors' code
+HOLD_OUT_SEED = 42  # that of the authors' code
 
 
 def papers_validation(split: np.ndarray, published: int) -> int:
@@ -26,8 +26,8 @@ def papers_validation(split: np.ndarray, published: int) -> int:
     return published if is_whole and not has_its_own else 0
 
 
-def hold_out(split: np.ndarray, count: int) -> None:
-    """Turn random training images into validation images, in place.
+def hold_out(split: np.ndarray, count: int, part: str = "validation") -> None:
+    """Turn random training images into validation or test images, in place.
 
     The same number of training images gives the same choice.
 
@@ -38,8 +38,6 @@ def hold_out(split: np.ndarray, count: int) -> None:
     """
     train = np.flatnonzero(split == SPLITS["train"])
     if count >= max(len(train), 1):
-        raise DatasetError(
-            f"--validation {count}: there are {len(train)} training images"
-        )
-    rng = np.random.default_rng(VALIDATION_SEED)
-    split[rng.permutation(train)[:count]] = SPLITS["validation"]
+        raise DatasetError(f"--{part} {count}: there are {len(train)} training images")
+    rng = np.random.default_rng(HOLD_OUT_SEED)
+    split[rng.permutation(train)[:count]] = SPLITS[part]

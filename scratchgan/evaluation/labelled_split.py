@@ -29,6 +29,8 @@ class LabelledSplit:
         Ascending rows; no row is in two of them.
     note : str
         How they were chosen where the dataset does not say; else empty.
+    validation_is_drawn : bool
+        Whether the validation images were taken from the training images here.
     """
 
     labels: np.ndarray
@@ -37,6 +39,7 @@ class LabelledSplit:
     validation: np.ndarray
     test: np.ndarray
     note: str
+    validation_is_drawn: bool
 
 
 def split_labelled(
@@ -75,9 +78,10 @@ def split_labelled(
             fit, select, test = draw_stratified(labels, rows["train"], SHARES, rng)
             rows = {"train": fit, "validation": select, "test": test}
             note = f"no split in {dataset.path.name}: 60/15/25 % drawn with seed {seed}"
-            return _checked(dataset, labels, names, rows, note)
+            return _checked(dataset, labels, names, rows, note, drawn=True)
         note = "no test split: the validation images test"
-    if not len(rows["validation"]) or rows["validation"] is rows["test"]:
+    drawn = not len(rows["validation"]) or rows["validation"] is rows["test"]
+    if drawn:
         shares = (SHARES[0], SHARES[1])
         rows["train"], rows["validation"] = draw_stratified(
             labels, rows["train"], shares, rng
@@ -85,7 +89,7 @@ def split_labelled(
         note += (
             "; " if note else ""
         ) + f"no validation split: a fifth of the training images, seed {seed}, chooses"
-    return _checked(dataset, labels, names, rows, note)
+    return _checked(dataset, labels, names, rows, note, drawn=drawn)
 
 
 def draw_stratified(
@@ -190,6 +194,8 @@ def _checked(
     names: list[str],
     rows: dict[str, np.ndarray],
     note: str,
+    *,
+    drawn: bool,
 ) -> LabelledSplit:
     for part, chosen in rows.items():
         if not len(chosen):
@@ -201,7 +207,7 @@ def _checked(
         raise DatasetError(
             f"{dataset.path}: all training images are of one class, expected at least 2"
         )
-    return LabelledSplit(labels, names, *rows.values(), note)
+    return LabelledSplit(labels, names, *rows.values(), note, drawn)
 
 
 _PURPOSE = {

@@ -97,3 +97,29 @@ MNIST = (
     ),
     Published("DCGAN", {"50000": "2.98 %", "10000000": "1.48 %"}, "[P] table 3"),
 )
+
+_CIFAR10_CLASSES = {
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+}
+
+
+def papers_table(kind: str, class_names: list[str]) -> tuple[Published, ...]:
+    """Return the paper's table for a dataset, by how it was read and its classes.
+
+    Parameters
+    ----------
+    kind : str
+        As in `Dataset.info`: "svhn", "mnist", ...
+    class_names : list of str
+
+    Returns
+    -------
+    tuple of Published
+        Empty for a dataset that the paper has no table of.
+    """
+    if kind == "svhn":
+        return SVHN
+    if kind == "mnist":
+        return MNIST
+    return CIFAR10 if set(class_names) == _CIFAR10_CLASSES else ()

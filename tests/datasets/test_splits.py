@@ -34,6 +34,17 @@ def test_held_out_images_are_training_images_and_always_the_same():
     assert (split[1::2] == TEST).all()
 
 
+def test_test_images_are_held_out_before_validation_images():
+    split = np.full(100, TRAIN, np.uint8)
+    hold_out(split, 25, "test")
+    tested = np.flatnonzero(split == TEST)
+    hold_out(split, 15)
+    assert np.flatnonzero(split == TEST).tolist() == tested.tolist()
+    assert np.bincount(split).tolist() == [60, 15, 25]
+    with pytest.raises(DatasetError, match="--test 60: there are 60"):
+        hold_out(split, 60, "test")
+
+
 @pytest.mark.parametrize("count", [50, 51])
 def test_something_is_left_to_train_on(count):
     split = np.full(50, TRAIN, np.uint8)

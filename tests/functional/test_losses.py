@@ -8,8 +8,10 @@ import math
 import numpy as np
 import pytest
 
+from scratchgan.backend import to_host
 from scratchgan.functional.losses import (
     bce_with_logits,
+    class_cross_entropy,
     real_probability,
     sigmoid,
     softmax_cross_entropy,
@@ -143,3 +145,52 @@ def test_sigmoid_keeps_small_values_in_float32():
     expected = 1 / (1 + np.exp(-x.astype(np.float64)))
     np.testing.assert_allclose(sigmoid(x), expected, rtol=1e-5)
     assert sigmoid(x).dtype == np.float32
+
+
+def random_targets(rng, count, classes, dtype="float64"):
+    return np.eye(classes, dtype=dtype)[rng.integers(0, classes, count)]
+
+
+@pytest.mark.parametrize("classes", [2, 7])
+def test_class_cross_entropy_is_its_formula_with_its_gradient(classes, rng):
+    logits = rng.normal(0, 3, (5, classes))
+    targets = random_targets(rng, 5, classes)
+    loss, dlogits = class_cross_entropy(logits, targets)
+    losses = [
+        math.log(sum(math.exp(v) for v in row)) - row[wanted]
+        for row, wanted in zip(logits, targets.argmax(axis=1), strict=True)
+    ]
+    assert float(loss) == pytest.approx(np.mean(losses), rel=TOLERANCE)
+    numeric = numeric_gradient(lambda a: class_cross_entropy(a, targets)[0], logits)
+    np.testing.assert_allclose(dlogits, numeric, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_class_cross_entropy_of_one_class_is_that_of_a_whole_batch(dtype, rng):
+    logits = rng.normal(0, 3, (6, 3)).astype(dtype)
+    targets = np.eye(3, dtype=dtype)[[1] * 6]
+    logits.setflags(write=False)
+    loss, dlogits = class_cross_entropy(logits, targets)
+    same_loss, same = softmax_cross_entropy(logits, 1)
+    assert loss.dtype == dlogits.dtype == np.dtype(dtype)
+    np.testing.assert_allclose(loss, same_loss, rtol=1e-6)
+    np.testing.assert_allclose(dlogits, same, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_class_cross_entropy_at_extreme_logits(dtype):
+    logits = np.array([[1000.0, -1000.0], [-1e4, 1e4]], dtype)
+    loss, dlogits = class_cross_entropy(logits, np.eye(2, dtype=dtype)[[0, 0]])
+    assert float(loss) == 1e4  # (0 + 2e4) / 2
+    np.testing.assert_array_equal(dlogits, [[0.0, 0.0], [-0.5, 0.5]])
+
+
+def test_class_cross_entropy_on_every_device(rng, backend):
+    logits = rng.normal(0, 3, (5, 4)).astype("float32")
+    targets = random_targets(rng, 5, 4, "float32")
+    expected = class_cross_entropy(logits, targets)
+    put = backend.device.put
+    for got, wanted in zip(
+        class_cross_entropy(put(logits), put(targets)), expected, strict=True
+    ):
+        np.testing.assert_allclose(to_host(got), wanted, rtol=1e-6, atol=1e-7)

@@ -60,6 +60,7 @@ OPTIONS = (
     click.option("--channels", type=click.Choice(["1", "3"]), help="1: grey, 3: RGB.  [default: 1 for MNIST and other grey arrays, else 3]"),
     click.option("--kind", type=click.Choice(KINDS), help="The layout of SOURCE.  [default: what its files tell]"),
     click.option("--validation", type=click.IntRange(min=0), help="Training images to hold out for validation.  [default: the paper's 10,000 of MNIST, CIFAR-10 and SVHN, else none]"),
+    click.option("--test", type=click.IntRange(min=0), default=0, help="Training images to hold out for testing.  [default: none beside the source's own]"),
     click.option("--strict", is_flag=True, help="Fail at a file that cannot be read."),
     click.option("--force", is_flag=True, help="Replace an existing NAME.h5."),
     click.option("--count", type=click.IntRange(min=1), default=DEFAULT_COUNT, show_default=True, help="Images to draw, for a built-in set."),

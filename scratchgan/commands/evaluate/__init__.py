@@ -2,7 +2,10 @@
 
 import click
 
+from scratchgan.commands.evaluate.baselines import baselines
+from scratchgan.commands.evaluate.features import features
 from scratchgan.commands.evaluate.nearest import nearest
+from scratchgan.commands.evaluate.supervised import supervised
 
 
 @click.group()
@@ -14,5 +17,5 @@ def evaluate() -> None:
     """
 
 
-for command in (nearest,):
+for command in (features, baselines, supervised, nearest):
     evaluate.add_command(command)

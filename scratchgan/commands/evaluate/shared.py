@@ -9,9 +9,19 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from scratchgan.commands.options import data_dir_option, device_option, json_option
+from scratchgan.commands.progress import note, progress_bar
 
 if TYPE_CHECKING:
+    from scratchgan.backend import Device
+    from scratchgan.datasets.schema import Dataset
+    from scratchgan.evaluation.features import Features
+    from scratchgan.evaluation.labelled_split import LabelledSplit
+    from scratchgan.evaluation.protocols import Method, Protocol, Score
     from scratchgan.evaluation.result_table import ResultTable
+    from scratchgan.models.architecture import NetworkConfig
+
+# Repeated from scratchgan.evaluation.protocols, which loads NumPy; a test compares them.
+PROTOCOL_NAMES = ("full", "400-per-class", "1000-labels")
 
 # fmt: off
 OUTPUT_OPTIONS = (
@@ -22,7 +32,138 @@ OUTPUT_OPTIONS = (
 )
 RUNS_OPTION = click.option("--runs", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True, help="Folder in which names and numbers of runs are looked up.")
 SEED_OPTION = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws everything that is drawn by lot.")
+PROTOCOL_OPTIONS = (
+    click.option("--dataset", metavar="NAME|PATH", help="Labelled dataset.  [default: the run's own]"),
+    click.option("--attribute", metavar="NAME", help="Take this 0/1 attribute as the class, instead of the labels."),
+    click.option("--protocol", type=click.Choice(PROTOCOL_NAMES), multiple=True, help="Labels to learn from; may be given several times: all training images, the paper's 400 of each class, the paper's 1,000 in all.  [default: full]"),
+    click.option("--labels", type=click.IntRange(min=2), help="Also learn from this number of labels, the same number of each class."),
+    click.option("--draws", type=click.IntRange(min=1), help="How often labels are drawn, for what is reported; at most 10 times to choose C.  [default: 100, as the authors]"),
+    click.option("--solver", type=click.Choice(["scratch", "liblinear"]), default="scratch", show_default=True, help="What finds the SVM; liblinear, for comparison, needs scratchgan[svm]."),
+)
 # fmt: on
+
+
+def open_labelled(
+    dataset: str, data_dir: str | None, network: NetworkConfig
+) -> Dataset:
+    """Open a dataset whose images fit a network.
+
+    Raises
+    ------
+    DatasetError
+        It is not there, or its images do not fit.
+    """
+    from scratchgan.datasets.catalogue import find_dataset
+    from scratchgan.datasets.loader import check_size
+    from scratchgan.datasets.schema import open_dataset
+    from scratchgan.errors import DatasetError
+
+    opened = open_dataset(find_dataset(dataset, data_dir))
+    try:
+        check_size(opened, network.height, network.width)
+        if opened.channels != network.channels:
+            raise DatasetError(
+                f"{opened.path} holds images of {opened.channels} channels, the "
+                f"network is for {network.channels}; prepare it with --channels "
+                f"{network.channels}"
+            )
+    except DatasetError:
+        opened.close()
+        raise
+    return opened
+
+
+def chosen_protocols(
+    data: Dataset,
+    seed: int,
+    attribute: str | None,
+    names: tuple[str, ...],
+    labels: int | None,
+    draws: int | None,
+) -> tuple[LabelledSplit, list[Protocol], list[str]]:
+    """Return the split, the protocols that can be followed, and why others cannot.
+
+    Without ``--protocol``, ``--labels`` alone stands for one protocol; else it is one
+    more. What is skipped is noted on stderr.
+
+    Raises
+    ------
+    ConfigError
+        No protocol is left.
+    """
+    import dataclasses
+
+    from scratchgan.errors import ConfigError
+    from scratchgan.evaluation.labelled_split import split_labelled
+    from scratchgan.evaluation.protocols import PROTOCOLS, Protocol, missing_images
+
+    split = split_labelled(data, seed=seed, attribute=attribute)
+    if split.note:
+        note(f"note: {split.note}")
+    wanted = [PROTOCOLS[name] for name in dict.fromkeys(names)]
+    if labels is not None:
+        wanted.append(Protocol(f"{labels}-labels", total=labels))
+    wanted = wanted or [PROTOCOLS["full"]]
+    if draws is not None:
+        changes = {"draws": draws, "draws_to_choose": min(10, draws)}
+        wanted = [dataclasses.replace(protocol, **changes) for protocol in wanted]
+    left, skipped = [], []
+    for protocol in wanted:
+        reason = missing_images(protocol, split)
+        if reason:
+            skipped.append(reason)
+            note(f"skipped: {reason}")
+        else:
+            left.append(protocol)
+    if not left:
+        raise ConfigError(f"nothing to measure on {data.path}: {'; '.join(skipped)}")
+    return split, left, skipped
+
+
+def describe_split(data: Dataset, split: LabelledSplit) -> str:
+    """Return the dataset and how many of its images do what, as one line."""
+    parts = {"train": split.train, "choose": split.validation, "test": split.test}
+    counts = ", ".join(f"{len(rows):,} {what}" for what, rows in parts.items())
+    return f"{data.name}: {counts}" + (f"; {split.note}" if split.note else "")
+
+
+def score_all(
+    measured: dict[str, tuple[Features, Method]],
+    split: LabelledSplit,
+    protocols: list[Protocol],
+    seed: int,
+) -> dict[str, dict[str, Score]]:
+    """Return the scores of all features by all protocols, with a bar for each."""
+    from scratchgan.evaluation.protocols import score_features
+
+    scores: dict[str, dict[str, Score]] = {name: {} for name in measured}
+    for name, (features, method) in measured.items():
+        for protocol in protocols:
+            with progress_bar(f"{name}, {protocol.name}", "fits") as progress:
+                scores[name][protocol.name] = score_features(
+                    features,
+                    split,
+                    protocol,
+                    method,
+                    seed=seed,
+                    progress=progress,
+                )
+    return scores
+
+
+def linear_svm(solver: str, device: Device) -> Method:
+    """Return the linear SVM, found on the device, or by scikit-learn."""
+    from scratchgan.evaluation.liblinear import fit_liblinear
+    from scratchgan.evaluation.linear_svm import fit_linear_svm
+    from scratchgan.evaluation.protocols import Method
+
+    if solver == "liblinear":
+        return Method(fit_liblinear)
+    return Method(
+        lambda x, labels, classes, c: fit_linear_svm(
+            device.put(x), labels, classes, c
+        ).on_host()
+    )
 
 
 def write_table(

@@ -36,6 +36,12 @@ class TestRead:
         np.testing.assert_array_equal(result.images, GREY[..., None])
         assert result.labels is None
 
+    def test_images_can_be_held_out_for_testing(self, tmp_path):
+        path = save(tmp_path, images=COLOUR, labels=LABELS)
+        result = prepared(path, tmp_path, test=4, validation=3)
+        assert np.bincount(result.split).tolist() == [5, 3, 4]
+        np.testing.assert_array_equal(result.images, COLOUR)
+
     @pytest.mark.parametrize("name", ["classes", "class_names"])
     def test_class_names(self, tmp_path, name):
         names = ["cat", "żółw 🐢", "dog"]

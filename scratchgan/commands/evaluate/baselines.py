@@ -1,0 +1,140 @@
+"""``scratchgan evaluate baselines``: what can be reached without a GAN."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from scratchgan.commands.evaluate.shared import (
+    OUTPUT_OPTIONS,
+    PROTOCOL_OPTIONS,
+    SEED_OPTION,
+    chosen_protocols,
+    describe_split,
+    linear_svm,
+    score_all,
+    write_table,
+)
+from scratchgan.commands.options import options
+from scratchgan.commands.progress import progress_bar
+
+if TYPE_CHECKING:
+    from scratchgan.datasets.schema import Dataset
+    from scratchgan.evaluation.labelled_split import LabelledSplit
+    from scratchgan.evaluation.protocols import Protocol
+
+METHODS = ("kmeans", "knn", "pixels")
+
+_EXAMPLES = """\b
+Examples:
+  scratchgan evaluate baselines --dataset cifar10 --centroids 4800
+  scratchgan evaluate baselines --dataset svhn --protocol 1000-labels
+  scratchgan evaluate baselines --dataset digits --method knn --labels 500 --draws 5
+"""
+
+# fmt: off
+OPTIONS = (
+    *PROTOCOL_OPTIONS,
+    click.option("--method", type=click.Choice(METHODS), multiple=True, help="Which to measure; may be given several times.  [default: all]"),
+    click.option("--centroids", type=click.IntRange(2, 10_000), default=400, show_default=True, help="Of K-means; the paper's table has 4,800."),
+    SEED_OPTION,
+    *OUTPUT_OPTIONS,
+)
+# fmt: on
+
+
+@click.command(epilog=_EXAMPLES)
+@options(*OPTIONS)
+def baselines(
+    dataset: str | None,
+    attribute: str | None,
+    protocol: tuple[str, ...],
+    labels: int | None,
+    draws: int | None,
+    solver: str,
+    method: tuple[str, ...],
+    centroids: int,
+    seed: int,
+    out: Path,
+    data_dir: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Classify labelled images without a GAN: what a run's features have to beat.
+
+    K-means features with a linear SVM (Coates et al. 2011), K nearest neighbours on
+    pixels, and a linear SVM on pixels, by the same protocols as evaluate features. The
+    other rows of the paper's tables are printed beside them, as they were published.
+    """
+    from scratchgan.backend import resolve_device
+    from scratchgan.datasets.catalogue import find_dataset
+    from scratchgan.datasets.schema import open_dataset
+    from scratchgan.evaluation.feature_table import feature_table
+    from scratchgan.evaluation.published import papers_table
+
+    if dataset is None:
+        raise click.UsageError("which labelled dataset? give --dataset NAME")
+    began = time.perf_counter()
+    svm = linear_svm(solver, resolve_device(device))
+    with open_dataset(find_dataset(dataset, data_dir)) as data:
+        split, protocols, skipped = chosen_protocols(
+            data, seed, attribute, protocol, labels, draws
+        )
+        scores: dict = {}
+        rows = {}
+        for name in dict.fromkeys(method or METHODS):
+            features, way, row = _prepare(name, data, split, protocols, centroids, seed)
+            title = features.name
+            scores |= score_all({title: (features, way or svm)}, split, protocols, seed)
+            rows[title] = row
+        made_with = {
+            "data": describe_split(data, split),
+            "classifier": f"linear L2-SVM ({solver}), and neighbours where it says so",
+            "seed": str(seed),
+            "time": f"{(time.perf_counter() - began) / 60:.1f} minutes",
+        }
+        paper = papers_table(data.info()["kind"], split.class_names)
+    table = feature_table(scores, [p.name for p in protocols], paper, made_with, rows)
+    facts = {
+        "dataset": str(data.path),
+        "protocol": protocols[0].name,
+        "scores": {
+            name: {p: asdict(score) for p, score in found.items()}
+            for name, found in scores.items()
+        },
+        "skipped": skipped,
+        "seed": seed,
+    }
+    write_table(out, "baselines", table, facts, as_json)
+
+
+def _prepare(
+    method: str,
+    data: Dataset,
+    split: LabelledSplit,
+    protocols: list[Protocol],
+    centroids: int,
+    seed: int,
+) -> tuple:
+    """Return features, the way to classify them (None: SVM) and the paper's row."""
+    from scratchgan.evaluation.features import RawPixels
+    from scratchgan.evaluation.kmeans_baseline import KMeansBaseline
+    from scratchgan.evaluation.neighbours_baseline import Images, neighbours_method
+
+    if method == "pixels":
+        return RawPixels(data, split), None, ""
+    if method == "knn":
+        classes = len(split.class_names)
+        learnt = [p.labels_per_class(classes) for p in protocols]
+        fewest = min(len(split.train) if n is None else n * classes for n in learnt)
+        return Images(data, split), neighbours_method(fewest), "KNN"
+    with (
+        progress_bar("K-means", "iterations") as learning,
+        progress_bar("K-means features", "images") as transforming,
+    ):
+        made = KMeansBaseline(data, split, centroids, seed, learning, transforming)
+    return made, None, "1-layer K-means"

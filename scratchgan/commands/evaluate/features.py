@@ -1,0 +1,173 @@
+"""``scratchgan evaluate features``: the paper's tables 1 and 2."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scratchgan.commands.evaluate.shared import (
+    OUTPUT_OPTIONS,
+    PROTOCOL_OPTIONS,
+    RUNS_OPTION,
+    SEED_OPTION,
+    chosen_protocols,
+    describe_split,
+    linear_svm,
+    open_labelled,
+    score_all,
+    write_table,
+)
+from scratchgan.commands.inspect.shared import open_run
+from scratchgan.commands.options import options
+from scratchgan.commands.progress import note, progress_bar
+
+if TYPE_CHECKING:
+    from scratchgan.datasets.schema import Dataset
+    from scratchgan.evaluation.discriminator_features import DiscriminatorFeatures
+    from scratchgan.evaluation.labelled_split import LabelledSplit
+    from scratchgan.experiments.networks import TrainedNetworks
+
+_EXAMPLES = """\b
+Examples:
+  scratchgan evaluate features runs/00003-imagenet-imagenet32 --dataset cifar10
+  scratchgan evaluate features 4 --dataset svhn --protocol 1000-labels
+  scratchgan evaluate features 5 --labels 2000 --draws 5 --curve
+  scratchgan evaluate features 1 --dataset faces --attribute glasses
+"""
+
+# fmt: off
+OPTIONS = (
+    click.argument("run"),
+    *PROTOCOL_OPTIONS,
+    click.option("--controls/--no-controls", default=True, show_default=True, help="Also measure a random-weight D and raw pixels."),
+    click.option("--curve", is_flag=True, help="Also measure every other checkpoint that the run has kept."),
+    SEED_OPTION,
+    RUNS_OPTION,
+    *OUTPUT_OPTIONS,
+)
+# fmt: on
+
+
+@click.command(epilog=_EXAMPLES)
+@options(*OPTIONS)
+def features(
+    run: str,
+    dataset: str | None,
+    attribute: str | None,
+    protocol: tuple[str, ...],
+    labels: int | None,
+    draws: int | None,
+    solver: str,
+    controls: bool,
+    curve: bool,
+    seed: int,
+    runs: Path,
+    out: Path,
+    data_dir: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Classify labelled images by what a run's discriminator makes of them.
+
+    The activations of all its convolution layers, pooled to 4x4, go to a linear SVM.
+    The features are kept beside the run and used again. Settings are chosen on
+    validation images; test images only test.
+    """
+    from scratchgan.evaluation.feature_table import OURS, feature_table
+    from scratchgan.evaluation.features import RawPixels
+    from scratchgan.evaluation.pooled_features import feature_length
+    from scratchgan.evaluation.published import papers_table
+    from scratchgan.evaluation.run_facts import describe_run, test_images_seen
+
+    began = time.perf_counter()
+    networks = open_run(run, runs, device)
+    network = networks.config.network
+    length = feature_length(network)
+    with open_labelled(dataset or networks.config.dataset, data_dir, network) as data:
+        split, protocols, skipped = chosen_protocols(
+            data, seed, attribute, protocol, labels, draws
+        )
+        if remark := test_images_seen(networks.config, data, split):
+            note(f"note: {remark}")
+        measured = {"D's features": _of_run(networks, data, split)}
+        if controls:
+            measured["random-weight D"] = _of_random(networks, data, split, seed)
+            measured["raw pixels"] = RawPixels(data, split, network)
+        if curve:
+            for other in _other_checkpoints(networks):
+                made = _of_run(other, data, split)
+                measured[f"D's features, step {other.step:,}"] = made
+        svm = linear_svm(solver, networks.device)
+        methods = {name: (made, svm) for name, made in measured.items()}
+        scores = score_all(methods, split, protocols, seed)
+        made_with = {
+            "data": describe_split(data, split),
+            "discriminator": "; ".join(filter(None, [describe_run(networks), remark])),
+            "classifier": f"linear L2-SVM, one class against the rest ({solver})",
+            "seed": str(seed),
+            "time": f"{(time.perf_counter() - began) / 60:.1f} minutes",
+        }
+        paper = papers_table(data.info()["kind"], split.class_names)
+    table = feature_table(scores, [p.name for p in protocols], paper, made_with, OURS)
+    first = protocols[0].name
+    facts: dict[str, Any] = {
+        "checkpoint": str(networks.checkpoint),
+        "step": networks.step,
+        "feature_length": length,
+        "protocol": first,
+        "accuracy": scores["D's features"][first].accuracy,
+        "random_weights": _accuracy(scores, "random-weight D", first),
+        "raw_pixels": _accuracy(scores, "raw pixels", first),
+        "scores": {
+            name: {p: asdict(score) for p, score in found.items()}
+            for name, found in scores.items()
+        },
+        "skipped": skipped,
+        "seed": seed,
+    }
+    write_table(out, "features", table, facts, as_json)
+
+
+def _accuracy(scores: dict, name: str, protocol: str) -> float | None:
+    return scores[name][protocol].accuracy if name in scores else None
+
+
+def _of_run(
+    networks: TrainedNetworks, data: Dataset, split: LabelledSplit
+) -> DiscriminatorFeatures:
+    from scratchgan.evaluation.discriminator_features import trained_features
+
+    with progress_bar(f"features, step {networks.step:,}", "images") as progress:
+        return _noted(trained_features(networks, data, split, progress))
+
+
+def _of_random(
+    networks: TrainedNetworks, data: Dataset, split: LabelledSplit, seed: int
+) -> DiscriminatorFeatures:
+    from scratchgan.evaluation.discriminator_features import random_features
+
+    with progress_bar("features, random weights", "images") as progress:
+        return _noted(random_features(networks, data, split, seed, progress))
+
+
+def _noted(made: DiscriminatorFeatures) -> DiscriminatorFeatures:
+    if made.reused:
+        note(f"{made.name}: from {made.path}")
+    return made
+
+
+def _other_checkpoints(networks: TrainedNetworks) -> list[TrainedNetworks]:
+    """Return the run's other checkpoints, ascending."""
+    from scratchgan.experiments.networks import load_networks
+    from scratchgan.training.run_folder import run_of_checkpoint
+
+    folder = run_of_checkpoint(networks.checkpoint)
+    return [
+        load_networks(str(folder.checkpoint_file(step)), Path(), networks.device)
+        for step in folder.checkpoint_steps()
+        if step != networks.step
+    ]

@@ -1,0 +1,67 @@
+"""K-means features of a labelled split, as a classifier wants them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scratchgan.datasets.schema import Dataset
+from scratchgan.evaluation.features import Features, read_part
+from scratchgan.evaluation.kmeans_features import learn_kmeans
+from scratchgan.evaluation.labelled_split import LabelledSplit
+from scratchgan.experiments.run_images import Progress
+
+SMALLEST_DEVIATION = 1e-3
+"""Of a feature, to divide by: one that hardly varies is not blown up."""
+
+
+class KMeansBaseline(Features):
+    """The 4K features of Coates et al. 2011, standardised.
+
+    Centroids, means and standard deviations are those of the training images, which
+    are used without their labels.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    split : LabelledSplit
+    centroids : int
+        K.
+    seed : int
+        Draws patches and first centroids.
+    learning, transforming : callable, optional
+        Called with iterations, or images, done and all.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: LabelledSplit,
+        centroids: int,
+        seed: int,
+        learning: Progress | None = None,
+        transforming: Progress | None = None,
+    ) -> None:
+        images = read_part(dataset, split, "train")
+        self._machine = learn_kmeans(images, centroids, seed=seed, progress=learning)
+        self._dataset = dataset
+        self._split = split
+        self._transforming = transforming
+        self._train = self._machine.transform(images, transforming)
+        self._mean = self._train.mean(axis=0, dtype=np.float64).astype(np.float32)
+        self._deviation = np.maximum(self._train.std(axis=0), SMALLEST_DEVIATION)
+        self._standardise(self._train)
+        self.name = f"1-layer K-means, {centroids} centroids"
+        self.length = self._machine.length
+
+    def part(self, name: str) -> np.ndarray:
+        """Return the standardised features of a part."""
+        if name == "train":
+            return self._train
+        images = read_part(self._dataset, self._split, name)
+        features = self._machine.transform(images, self._transforming)
+        self._standardise(features)
+        return features
+
+    def _standardise(self, features: np.ndarray) -> None:
+        features -= self._mean
+        features /= self._deviation
