@@ -14,6 +14,7 @@ from scratchgan.backend import Device
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import CheckpointError, ConfigError, DatasetError
 from scratchgan.evaluation.labelled_split import LabelledSplit, split_labelled
+from scratchgan.evaluation.run_facts import images_seen, training_minutes
 from scratchgan.experiments.run_images import open_run_dataset, read_images
 from scratchgan.models.dcgan import Generator
 from scratchgan.models.latent import latent_from_seeds
@@ -29,7 +30,6 @@ from scratchgan.training.config import TrainConfig
 from scratchgan.training.preview import images_from_latent
 from scratchgan.training.run_folder import (
     find_checkpoint,
-    read_log,
     run_of_checkpoint,
 )
 from scratchgan.training.state import load_generator
@@ -117,15 +117,11 @@ def open_conditional_run(run: str, runs: Path, device: Device) -> ConditionalRun
         )
     step = int(read_meta(checkpoint)["step"])
     try:
-        folder = run_of_checkpoint(checkpoint)
+        name = run_of_checkpoint(checkpoint).path.name
     except CheckpointError:  # a file that was copied elsewhere
-        return ConditionalRun(
-            checkpoint.stem, checkpoint, step, None, config, generator
-        )
-    minutes = _minutes(read_log(folder), step)
-    return ConditionalRun(
-        folder.path.name, checkpoint, step, minutes, config, generator
-    )
+        name = checkpoint.stem
+    minutes = training_minutes(checkpoint, step)
+    return ConditionalRun(name, checkpoint, step, minutes, config, generator)
 
 
 def check_alike(runs: Sequence[ConditionalRun]) -> None:
@@ -251,20 +247,10 @@ def _seen(run: ConditionalRun, dataset: Dataset, queries: np.ndarray) -> str | N
             f"{run.name} was trained on other images than those in {dataset.path.name} "
             "(their sha256 differs)"
         )
-    trained_on = dataset.rows_of_split(run.config.split)
-    seen = len(np.intersect1d(trained_on, queries))
+    seen = images_seen(run.config, dataset, queries)
     if not seen:
         return None
     return (
         f"{run.name} was trained on {seen:,} of the {len(queries):,} queries: its "
         "error is not one on new images"
     )
-
-
-def _minutes(log: list[dict], step: int) -> float | None:
-    seconds, last = 0.0, 0
-    for record in log:
-        if record["step"] <= step and "seconds_per_step" in record:
-            seconds += (record["step"] - last) * record["seconds_per_step"]
-            last = record["step"]
-    return seconds / 60 if last else None
