@@ -35,6 +35,7 @@ WITHIN_A_LEVEL = {
     ("evaluation", "training"),
     ("gradcheck", "training"),
     ("bench", "doctor"),
+    ("bench", "evaluation"),
     ("bench", "training"),
     ("doctor", "gradcheck"),
 }

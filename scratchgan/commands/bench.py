@@ -54,12 +54,20 @@ DATA_OPTIONS = (
     click.option("--step-seconds", type=float, default=0.1, show_default=True, help="Time of a simulated training step."),
     json_option,
 )
+NEAREST_OPTIONS = (
+    click.option("--queries", type=click.IntRange(min=1), default=10_000, show_default=True, help="Images whose nearest are looked for."),
+    click.option("--references", type=click.IntRange(min=1), default=50_000, show_default=True, help="Images among which, rounded up to whole blocks."),
+    click.option("--side", type=click.IntRange(1, 512), default=28, show_default=True, help="Height and width of the grey images, in pixels."),
+    click.option("--threads", type=click.IntRange(min=1), help="Threads to search with.  [default: all cores]"),
+    device_option,
+    json_option,
+)
 # fmt: on
 
 
 @click.group()
 def bench() -> None:
-    """Measure how fast this machine trains and reads data."""
+    """Measure how fast this machine trains, reads data and searches."""
 
 
 @bench.command()
@@ -195,6 +203,41 @@ def data(
         times = measure_data(path, batch_size, size, step_seconds)
     record = {"dataset": dataset, **dataclasses.asdict(times)}
     click.echo(json.dumps(record) if as_json else _data_in_words(record))
+
+
+@bench.command()
+@options(*NEAREST_OPTIONS)
+def nearest(
+    queries: int,
+    references: int,
+    side: int,
+    threads: int | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Time the search of `evaluate nearest` against its bare matrix products."""
+    import dataclasses
+    import json
+
+    from scratchgan.backend import resolve_device
+    from scratchgan.bench.nearest import measure_nearest
+    from scratchgan.functional.parallel import set_thread_count, thread_count
+
+    place = resolve_device(device)
+    set_thread_count(threads or thread_count())
+    with place.stream():
+        times = measure_nearest(queries, references, side, place)
+    record = {"device": str(place), **dataclasses.asdict(times)}
+    if as_json:
+        click.echo(json.dumps(record))
+        return
+    click.echo(
+        f"{times.queries:,} queries, {times.references:,} references of "
+        f"{times.values:,} values on {place}, {times.block:,} at a time\n"
+        f"search: {times.seconds_search:.3g} s, {times.gflops:.4g} GFLOP/s\n"
+        f"matrix products alone: {times.seconds_product:.3g} s\n"
+        f"ratio: {times.ratio:.2f}"
+    )
 
 
 def _preparation(

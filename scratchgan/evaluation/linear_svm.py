@@ -12,6 +12,8 @@ finite Newton method for fast solution of large scale linear SVMs", JMLR 6). Exa
 with y·f < 1 are the active ones, where the loss is a parabola; conjugate gradients give
 a Newton step for them, and an exact line search says how far to go. All classes go
 through the same products at once: features are read from memory once for all of them.
+Few examples of many features are replaced by their inner products.
+
 LIBLINEAR itself keeps features as pairs of an index and a float64, 16 bytes each:
 40,000 x 28,672 of them would take 18 GB beside the 9 GB that are handed over.
 """
@@ -38,9 +40,10 @@ CG_TOLERANCE = 0.1
 """Residual of the linear equations of a Newton step, as a share of their right side."""
 ROUNDING = 8
 """Last digits by which a step must lower the objective, or it gains nothing."""
+FEW_EXAMPLES = 4
+"""This many times as many features as examples make inner products worth their cost."""
 CHUNK_BYTES = 8 << 20
-"""Of features that a thread works on at a time. Smaller parts would be in its own cache
-for the second product, but every part adds F x K sums, which then cost more."""
+"""Of features that a thread works on at a time: each part adds F x K sums."""
 
 
 @dataclass(frozen=True)
@@ -118,25 +121,30 @@ def fit_linear_svm(
         )
     xp = get_array_module(x)
     y = xp.asarray(np.where(labels[:, None] == np.arange(classes), 1, -1), x.dtype)
-    problem = _Problem(x, y, c)
-    w = xp.zeros((x.shape[1] + 1, classes), x.dtype)
+    few = len(x) * FEW_EXAMPLES < x.shape[1]
+    space = _ExampleSpace(x) if few else _WeightSpace(x)
+    problem = _Problem(space, y, c)
+    w = space.zeros(classes)
     output = xp.zeros_like(y)
-    objective = problem.objective(w, output)
+    square = xp.zeros(classes, "float64")  # |w|²
+    objective = problem.objective(square, output)
     moving = np.ones(classes, bool)
     smallest_gain = ROUNDING * float(np.finfo(x.dtype).eps)
     for _ in range(MOST_NEWTON_STEPS):
         gradient = problem.gradient(w, output)
-        gap = to_host((gradient**2).sum(axis=0, dtype="float64")) / 2
+        gap = to_host(space.inner(gradient, gradient, space.outputs(gradient))) / 2
         if not np.isfinite(gap).all():
             raise NonFiniteError("linear SVM: a feature is not a finite number")
         moving &= gap > tolerance * objective
         if not moving.any():
-            return LinearSVM(w[:-1], w[-1], objective)
+            weights = space.weights(w)
+            return LinearSVM(weights[:-1], weights[-1], objective)
         step, change = problem.newton_step(gradient, output, xp.asarray(moving))
         size = problem.line_search(w, output, step, change)
         w += size * step
         output += size * change
-        before, objective = objective, problem.objective(w, output)
+        square = space.inner(w, w, output)
+        before, objective = objective, problem.objective(square, output)
         moving &= objective < before * (1 - smallest_gain)
     raise NonFiniteError(
         f"linear SVM with C={c:g}: no minimum after {MOST_NEWTON_STEPS} Newton steps; "
@@ -144,57 +152,123 @@ def fit_linear_svm(
     )
 
 
-@dataclass(frozen=True)
-class _Problem:
-    """The objective of all classes, and what Newton's method asks of it.
+class _WeightSpace:
+    """Vectors are weights (F + 1, K), the bias last.
 
-    Weights (F + 1, K) have the bias as their last row; outputs (N, K) are x·w + b.
+    Parameters
+    ----------
+    x : array of shape (N, F)
     """
 
-    x: Array
+    def __init__(self, x: Array) -> None:
+        self.x = x
+
+    def zeros(self, classes: int) -> Array:
+        """Return the vector of zeros."""
+        xp = get_array_module(self.x)
+        return xp.zeros((self.x.shape[1] + 1, classes), self.x.dtype)
+
+    def outputs(self, vector: Array) -> Array:
+        """Return what it gives for each example, (N, K)."""
+        return _products(self.x, vector[:-1]) + vector[-1]
+
+    def pull(self, v: Array) -> Array:
+        """Return the sum of the examples, each v (N, K) times: a vector."""
+        return _sums_of_rows(self.x, v)
+
+    def inner(self, a: Array, b: Array, outputs_of_b: Array) -> Array:
+        """Return the inner products of the weights, (K,)."""
+        return (a * b).sum(axis=0, dtype="float64")
+
+    def weights(self, vector: Array) -> Array:
+        """Return the weights themselves."""
+        return vector
+
+
+class _ExampleSpace:
+    """Vectors are coefficients of the examples (N, K): weights are sums of examples.
+
+    So are the gradient and every step that begins at zero. Where examples are fewer
+    than features, their inner products say all: x is read twice, to make those and to
+    return the weights. Otherwise it is the same method with the same numbers.
+
+    Parameters
+    ----------
+    x : array of shape (N, F)
+    """
+
+    def __init__(self, x: Array) -> None:
+        self.x = x
+        self._gram = x @ x.T + 1  # the constant feature's product is 1
+
+    def zeros(self, classes: int) -> Array:
+        return get_array_module(self.x).zeros((len(self.x), classes), self.x.dtype)
+
+    def outputs(self, vector: Array) -> Array:
+        return self._gram @ vector
+
+    def pull(self, v: Array) -> Array:
+        return v
+
+    def inner(self, a: Array, b: Array, outputs_of_b: Array) -> Array:
+        return (a * outputs_of_b).sum(axis=0, dtype="float64")
+
+    def weights(self, vector: Array) -> Array:
+        return _sums_of_rows(self.x, vector)
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """The objective of all classes, and what Newton's method asks of it."""
+
+    space: _WeightSpace | _ExampleSpace
     y: Array
     c: float
 
-    def objective(self, w: Array, output: Array) -> np.ndarray:
-        """Return the objective of each class, in float64: (K,)."""
-        xp = get_array_module(w)
+    def objective(self, square: Array, output: Array) -> np.ndarray:
+        """Return the objective of each class from |w|² and outputs, float64 (K,)."""
+        xp = get_array_module(output)
         slack = xp.maximum(0, 1 - self.y * output)
-        loss = (slack**2).sum(axis=0, dtype="float64")
-        return to_host((w**2).sum(axis=0, dtype="float64") / 2 + self.c * loss)
+        return to_host(square / 2 + self.c * (slack**2).sum(axis=0, dtype="float64"))
 
     def gradient(self, w: Array, output: Array) -> Array:
+        """Return w - 2C Σ y·max(0, 1 - y·f)·x."""
         xp = get_array_module(w)
-        pull = self.y * xp.maximum(0, 1 - self.y * output)  # (N, K)
-        return w - 2 * self.c * _back(self.x, pull)
+        slack = xp.maximum(0, 1 - self.y * output)
+        return w - 2 * self.c * self.space.pull(self.y * slack)
 
     def newton_step(
         self, gradient: Array, output: Array, moving: Array
     ) -> tuple[Array, Array]:
         """Return the steps s with (1 + 2C·XᵀDX) s = -gradient, roughly, and X·s.
 
-        D has ones for active examples. Classes that are done get steps of zero.
+        D has ones for active examples. Classes that do not move get steps of zero.
         """
-        xp = get_array_module(gradient)
-        active = (self.y * output < 1).astype(self.x.dtype)
-        step = xp.zeros_like(gradient)
-        change = xp.zeros_like(output)
+        xp, space = get_array_module(gradient), self.space
+        active = (self.y * output < 1).astype(output.dtype)
+        step, change = xp.zeros_like(gradient), xp.zeros_like(output)
         residual = xp.where(moving, -gradient, 0)
-        direction = residual.copy()
-        square = (residual**2).sum(axis=0)
+        outputs = space.outputs(residual)
+        square = space.inner(residual, residual, outputs)
         goal = CG_TOLERANCE**2 * square
+        direction, along = residual, outputs  # along = X·direction
         for _ in range(MOST_CG_STEPS):
-            if not bool((square > goal).any()):
+            going = square > goal
+            if not bool(going.any()):
                 break
-            outputs, curved = _curvature(self.x, active, direction)
-            curved = direction + 2 * self.c * curved
-            alpha = _ratio(square, (direction * curved).sum(axis=0), square > goal)
+            bend = space.inner(direction, direction, along)
+            bend += 2 * self.c * (active * along**2).sum(axis=0, dtype="float64")
+            alpha = _ratio(square, bend, going).astype(output.dtype)
             step += alpha * direction
-            change += alpha * outputs
-            residual -= alpha * curved
-            new_square = xp.where(alpha > 0, (residual**2).sum(axis=0), square)
-            beta = _ratio(new_square, square, alpha > 0)
+            change += alpha * along
+            curved = direction + 2 * self.c * space.pull(active * along)
+            residual = residual - alpha * curved
+            outputs = space.outputs(residual)
+            before = square
+            square = xp.where(going, space.inner(residual, residual, outputs), square)
+            beta = _ratio(square, before, going).astype(output.dtype)
             direction = residual + beta * direction
-            square = new_square
+            along = outputs + beta * along
         return step, change
 
     def line_search(self, w: Array, output: Array, step: Array, change: Array) -> Array:
@@ -205,11 +279,10 @@ class _Problem:
         kept within a bracket that shrinks.
         """
         xp = get_array_module(w)
-        wide = xp.float64
-        w_step = (w * step).sum(axis=0, dtype=wide)
-        step_step = (step * step).sum(axis=0, dtype=wide)
-        moved = (self.y * change).astype(wide)
-        margin = (1 - self.y * output).astype(wide)
+        w_step = self.space.inner(w, step, change)
+        step_step = self.space.inner(step, step, change)
+        moved = (self.y * change).astype("float64")
+        margin = (1 - self.y * output).astype("float64")
         low = xp.zeros_like(step_step)
         high = low + np.inf
         t = xp.ones_like(step_step)
@@ -250,46 +323,18 @@ def _products(x: Array, w: Array) -> Array:
     return result
 
 
-def _back(x: Array, v: Array) -> Array:
-    """Return xᵀ @ v with the sum of v as its last row, (F + 1, K)."""
+def _sums_of_rows(x: Array, v: Array) -> Array:
+    """Return xᵀ @ v with the sum of v as its last row, (F + 1, K), on all cores."""
     xp = get_array_module(x)
     if xp is not np:
         return xp.concatenate([x.T @ v, v.sum(axis=0)[None]])
-
-    def part(start: int, stop: int) -> np.ndarray:
-        return v[start:stop]
-
-    return _summed_back(x, v.shape[1], part)
-
-
-def _curvature(x: Array, active: Array, w: Array) -> tuple[Array, Array]:
-    """Return X·w (N, K) and Xᵀ(active·(X·w)) (F + 1, K), reading x once."""
-    if not isinstance(x, np.ndarray):
-        output = x @ w[:-1] + w[-1]
-        return output, _back(x, active * output)
-    output = np.empty_like(active)
-
-    def part(start: int, stop: int) -> np.ndarray:
-        np.matmul(x[start:stop], w[:-1], out=output[start:stop])
-        output[start:stop] += w[-1]
-        return active[start:stop] * output[start:stop]
-
-    return output, _summed_back(x, active.shape[1], part)
-
-
-def _summed_back(
-    x: np.ndarray, classes: int, part: Callable[[int, int], np.ndarray]
-) -> np.ndarray:
-    """Return Xᵀ·V and the sums of V's columns; ``part`` makes rows of V."""
-    workers = thread_count()
-    sums = np.zeros((workers, x.shape[1] + 1, classes), x.dtype)
+    sums = np.zeros((thread_count(), x.shape[1] + 1, v.shape[1]), x.dtype)
 
     def work(worker: int, start: int, stop: int) -> None:
-        v = part(start, stop)
-        product = scratch("svm back", (x.shape[1], classes), x.dtype)
-        np.matmul(x[start:stop].T, v, out=product)
+        product = scratch("svm sums of rows", (x.shape[1], v.shape[1]), x.dtype)
+        np.matmul(x[start:stop].T, v[start:stop], out=product)
         sums[worker, :-1] += product
-        sums[worker, -1] += v.sum(axis=0)
+        sums[worker, -1] += v[start:stop].sum(axis=0)
 
     _in_chunks(work, x)
     return sums.sum(axis=0)

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -184,6 +185,12 @@ def make_trial(
 ) -> tuple[Trial, SupervisedClassifier | None]:
     """Train the network of a trial; None in its place where it failed."""
     settings = search.settings(number)
+    began = time.perf_counter()
+
+    def trial(reached: float | None, epochs: int, failed: str = "") -> Trial:
+        seconds = round(time.perf_counter() - began, 1)
+        return Trial(number, settings, reached, epochs, failed, seconds)
+
     try:
         trained = train_supervised(
             search.config,
@@ -197,9 +204,8 @@ def make_trial(
             progress=tick,
         )
     except NonFiniteError as error:
-        return Trial(number, settings, None, 0, str(error)), None
-    trial = Trial(number, settings, trained.validation_accuracy, trained.epochs)
-    return trial, trained.network
+        return trial(None, 0, str(error)), None
+    return trial(trained.validation_accuracy, trained.epochs), trained.network
 
 
 def best_trial(trials: list[Trial]) -> Trial | None:

@@ -6,7 +6,6 @@ import numpy as np
 
 from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import CheckpointError
-from scratchgan.evaluation.labelled_split import LabelledSplit
 from scratchgan.experiments.networks import TrainedNetworks
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.run_folder import read_log, run_of_checkpoint
@@ -26,23 +25,14 @@ def describe_run(networks: TrainedNetworks) -> str:
     return ", ".join(words)
 
 
-def test_images_seen(
-    config: TrainConfig, dataset: Dataset, split: LabelledSplit
-) -> str:
-    """Return a remark if the run was trained on test images; otherwise "".
+def images_seen(config: TrainConfig, dataset: Dataset, rows: np.ndarray) -> int:
+    """Return how many of a dataset's rows a run was trained on.
 
-    It saw them without labels, but the features are not those of unseen images.
+    0 where it was trained on other images than those in the file.
     """
     if config.dataset_sha256 != dataset.sha256:
-        return ""
-    trained_on = dataset.rows_of_split(config.split)
-    seen = int(np.isin(split.test, trained_on).sum())
-    return (
-        f"it has seen {seen:,} of the {len(split.test):,} test images in training, "
-        "without labels; data prepare --test N holds some out"
-        if seen
-        else ""
-    )
+        return 0
+    return len(np.intersect1d(dataset.rows_of_split(config.split), rows))
 
 
 def training_minutes(checkpoint: Path, step: int) -> float | None:

@@ -5,7 +5,7 @@ import json
 import os
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class Trial:
         Passes over the training images which that network had made.
     failed : str
         Why it came to nothing; empty where it did not.
+    seconds : float
+        It took; trials may be equal that differ in this.
     """
 
     number: int
@@ -43,6 +45,7 @@ class Trial:
     validation_accuracy: float | None
     epochs: int
     failed: str = ""
+    seconds: float = field(default=0.0, compare=False)
 
     def record(self) -> dict[str, Any]:
         """Return plain values for JSON."""

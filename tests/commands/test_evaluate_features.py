@@ -142,7 +142,7 @@ def test_a_set_without_splits_says_what_was_drawn_and_seen(work):
     )
     assert result.exit_code == 0, result.output
     assert "60/15/25 % drawn" in result.stderr
-    assert "has seen 30 of the 30 test images" in result.stderr
+    assert "D has seen 30 of the 30 test images" in result.stderr
     made_with = json.loads(result.stdout)["table"]["made_with"]
     assert "60/15/25" in made_with["data"]
     assert "without labels" in made_with["discriminator"]

@@ -113,6 +113,50 @@ def test_label_of_a_conditional_run(tmp_path, monkeypatch):
     assert "3 classes" in result.stderr
 
 
+@pytest.fixture
+def conditional(tmp_path, monkeypatch):
+    import dataclasses
+
+    monkeypatch.chdir(tmp_path)
+    data = write_dataset(tmp_path / "labelled.h5", labels=True)
+    train_tiny(tmp_path / "runs", data, network=dataclasses.replace(NETWORK, classes=3))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("args", "rows", "columns"),
+    [
+        (["--count", 12, "--columns", 4], [0, 1, 2], 4),
+        (["--count", 12], [0, 1, 2], 4),
+        (["--count", 10], [0, 1, 2], 4),  # the last row has two
+        (["--seeds", "5-9,20"], [0, 1, 2], 2),
+        (["--count", 12, "--columns", 2], [0, 1, 2, 0, 1, 2], 2),
+        (["--columns", 5], [0, 1, 2], 5),
+        ([], [0, 1, 2], 66),
+        (["--count", 2], [0, 1], 1),
+        (["--label", 1], [1] * 8, 8),
+        (["--label", 1, "--count", 6, "--columns", 3], [1, 1], 3),
+    ],
+)
+def test_every_row_is_one_class_in_order(conditional, args, rows, columns):
+    record = json.loads(run("1", *args, "--json").stdout)
+    labels = record["labels"]
+    assert [labels[i] for i in range(0, len(labels), columns)] == rows
+    assert all(labels[i] == rows[i // columns] for i in range(len(labels)))
+    grid = read(conditional / "out" / "grid.png")
+    assert grid.shape[:2] == (len(rows) * (8 + GAP) + GAP, columns * (8 + GAP) + GAP)
+
+
+def test_tiles_are_of_their_seed_and_the_class_of_their_row(conditional):
+    run("1", "--count", 6)
+    sheet = read(conditional / "out" / "grid.png")
+    for position in range(6):
+        row, column = divmod(position, 2)
+        run("1", "--seeds", position, "--label", row, "--separate")
+        single = read(conditional / "out" / f"seed0000{position}.png")
+        np.testing.assert_array_equal(tile(sheet, row, column), single)
+
+
 @pytest.mark.parametrize(
     ("args", "code", "words"),
     [

@@ -78,13 +78,26 @@ def test_same_minimum_as_liblinear(dtype, c, shape):
 
 
 def test_chunks_and_threads_change_nothing_but_rounding(monkeypatch):
-    x, labels = clusters(230, 30, 4, "float32")
-    whole = fit_linear_svm(x, labels, 4, 0.1)
-    monkeypatch.setattr(linear_svm, "CHUNK_BYTES", 7 * 30 * 4)
-    cut = fit_linear_svm(x, labels, 4, 0.1)
-    np.testing.assert_allclose(cut.weight, whole.weight, atol=1e-3)
-    again = fit_linear_svm(x, labels, 4, 0.1)
+    x, labels = clusters(230, 30, 4)
+    whole = fit_linear_svm(x, labels, 4, 0.1, tolerance=1e-12)
+    monkeypatch.setattr(linear_svm, "CHUNK_BYTES", 7 * 30 * 8)
+    cut = fit_linear_svm(x, labels, 4, 0.1, tolerance=1e-12)
+    np.testing.assert_allclose(cut.weight, whole.weight, atol=1e-6)
+    again = fit_linear_svm(x, labels, 4, 0.1, tolerance=1e-12)
     np.testing.assert_array_equal(cut.weight, again.weight)
+
+
+@pytest.mark.parametrize("c", [1e-3, 1.0])
+def test_weights_and_coefficients_of_examples_lead_to_one_minimum(monkeypatch, c):
+    x, labels = clusters(30, 200, 3)
+    assert len(x) * linear_svm.FEW_EXAMPLES < x.shape[1]
+    by_examples = fit_linear_svm(x, labels, 3, c, tolerance=1e-12)
+    monkeypatch.setattr(linear_svm, "_ExampleSpace", None)
+    monkeypatch.setattr(linear_svm, "FEW_EXAMPLES", 1000)
+    by_weights = fit_linear_svm(x, labels, 3, c, tolerance=1e-12)
+    np.testing.assert_allclose(by_examples.weight, by_weights.weight, atol=1e-7)
+    np.testing.assert_allclose(by_examples.bias, by_weights.bias, atol=1e-7)
+    np.testing.assert_allclose(by_examples.objective, by_weights.objective)
 
 
 def test_a_class_without_examples_is_never_chosen():

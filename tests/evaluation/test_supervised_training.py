@@ -21,6 +21,8 @@ from scratchgan.evaluation.supervised_training import (
     read_labelled,
     train_supervised,
 )
+from scratchgan.models.supervised_classifier import SupervisedClassifier
+from scratchgan.optim import Adam
 from tests.evaluation.labelled_squares import labelled_squares
 
 CONFIG = dataclasses.replace(NETWORK, channels=1)
@@ -59,14 +61,20 @@ def test_it_ends_when_validation_gets_no_better():
 def test_the_best_network_is_returned_not_the_last(monkeypatch):
     """Validation is made to say: middling, best, worse from then on."""
     said = iter([0.5, 0.9, *[0.1] * 100])
-    states = []
+    states, networks = [], []
 
     def fake(network, data, device):
+        assert not network.training
         states.append(network.state_dict())
+        networks.append(network)
         return next(said)
 
+    def progress():
+        assert all(network.training for network in networks)
+
     monkeypatch.setattr(supervised_training, "accuracy", fake)
-    trained = train(epochs=6)
+    trained = train(epochs=6, progress=progress)
+    assert not trained.network.training
     assert (trained.validation_accuracy, trained.epochs) == (0.9, 2)
     for name, array in trained.network.state_dict().items():
         np.testing.assert_array_equal(array, states[1][name])
@@ -153,3 +161,15 @@ def test_labels_are_drawn_from_every_class_alike(tmp_path, rng):
         choose_rows(split, 31, 0)
     with pytest.raises(DatasetError, match="class 2 has 18"):
         choose_rows(split, 60, 0)
+
+
+def test_gradients_of_one_batch_do_not_stay():
+    network = SupervisedClassifier(CONFIG, 3, rng=np.random.default_rng(0))
+    adam = Adam(network.parameters(), lr=0)
+    gradients = []
+    for _ in range(2):
+        supervised_training._step(network, adam, TRAIN.images, TRAIN.labels, CPU)
+        gradients.append({k: p.grad.copy() for k, p in network.parameters().items()})
+    for name, gradient in gradients[0].items():
+        np.testing.assert_allclose(gradients[1][name], gradient, rtol=1e-5, atol=1e-8)
+        assert gradient.any()

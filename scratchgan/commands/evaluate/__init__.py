@@ -4,6 +4,7 @@ import click
 
 from scratchgan.commands.evaluate.baselines import baselines
 from scratchgan.commands.evaluate.features import features
+from scratchgan.commands.evaluate.nearest import nearest
 from scratchgan.commands.evaluate.supervised import supervised
 
 
@@ -16,5 +17,5 @@ def evaluate() -> None:
     """
 
 
-for command in (features, baselines, supervised):
+for command in (features, baselines, supervised, nearest):
     evaluate.add_command(command)

@@ -81,7 +81,7 @@ def features(
     from scratchgan.evaluation.features import RawPixels
     from scratchgan.evaluation.pooled_features import feature_length
     from scratchgan.evaluation.published import papers_table
-    from scratchgan.evaluation.run_facts import describe_run, test_images_seen
+    from scratchgan.evaluation.run_facts import describe_run, images_seen
 
     began = time.perf_counter()
     networks = open_run(run, runs, device)
@@ -91,7 +91,14 @@ def features(
         split, protocols, skipped = chosen_protocols(
             data, seed, attribute, protocol, labels, draws
         )
-        if remark := test_images_seen(networks.config, data, split):
+        seen = images_seen(networks.config, data, split.test)
+        remark = (
+            f"D has seen {seen:,} of the {len(split.test):,} test images in training, "
+            "without labels; data prepare --test N holds some out"
+            if seen
+            else ""
+        )
+        if remark:
             note(f"note: {remark}")
         measured = {"D's features": _of_run(networks, data, split)}
         if controls:

@@ -12,6 +12,7 @@ from scratchgan.commands.evaluate.shared import (
     OUTPUT_OPTIONS,
     RUNS_OPTION,
     SEED_OPTION,
+    describe_split,
     write_table,
 )
 from scratchgan.commands.options import options
@@ -22,15 +23,17 @@ if TYPE_CHECKING:
     from scratchgan.backend import Device
     from scratchgan.datasets.schema import Dataset
     from scratchgan.evaluation.labelled_split import LabelledSplit
+    from scratchgan.evaluation.published import Published
     from scratchgan.evaluation.random_search import Search
     from scratchgan.evaluation.result_table import ResultTable
     from scratchgan.evaluation.trial_files import Trial, TrialFiles
     from scratchgan.models.architecture import NetworkConfig
+    from scratchgan.training.config import TrainConfig
 
 _EXAMPLES = """\b
 Examples:
   scratchgan evaluate supervised --preset svhn32 --dataset svhn --labels 1000
-  scratchgan evaluate supervised runs/00001-faces-quick32 --dataset faces --attribute glasses
+  scratchgan evaluate supervised runs/00001-faces-quick32 --attribute glasses
   scratchgan evaluate supervised 1 --dataset digits --labels 1000 --trials 8
 """
 
@@ -38,8 +41,8 @@ Examples:
 OPTIONS = (
     click.argument("run", required=False),
     click.option("--preset", type=click.Choice(list(PRESETS)), help="The D of a preset, instead of a run's."),
-    click.option("--dataset", required=True, metavar="NAME|PATH", help="Labelled dataset."),
-    click.option("--attribute", metavar="NAME", help="A 0/1 attribute to be used as the class."),
+    click.option("--dataset", metavar="NAME|PATH", help="Labelled dataset.  [default: the run's own]"),
+    click.option("--attribute", metavar="NAME", help="Take this 0/1 attribute as the class, instead of the labels."),
     click.option("--labels", type=click.IntRange(min=2), help="Labelled training images, the same number of each class.  [default: all]"),
     click.option("--trials", type=click.IntRange(min=1), default=64, show_default=True, help="Draws of learning rate, l2, batch size and dropout."),
     click.option("--epochs", type=click.IntRange(min=1), default=100, show_default=True, help="The most of one trial; it ends when validation images say so."),
@@ -56,7 +59,7 @@ OPTIONS = (
 def supervised(
     run: str | None,
     preset: str | None,
-    dataset: str,
+    dataset: str | None,
     attribute: str | None,
     labels: int | None,
     trials: int,
@@ -80,14 +83,17 @@ def supervised(
     from scratchgan.datasets.catalogue import find_dataset
     from scratchgan.datasets.schema import open_dataset
     from scratchgan.evaluation.labelled_split import split_labelled
+    from scratchgan.evaluation.published import papers_table
     from scratchgan.evaluation.random_search import measure_best
     from scratchgan.evaluation.supervised_training import read_labelled
     from scratchgan.evaluation.trial_files import TrialFiles
 
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
-    config = find_network(run, preset, runs)
-    place = resolve_device(device)
-    with open_dataset(find_dataset(dataset, data_dir)) as data:
+    settings = find_settings(run, preset, runs)
+    if run is None and dataset is None:
+        raise click.UsageError("--preset wants a --dataset NAME")
+    config, place = settings.network, resolve_device(device)
+    with open_dataset(find_dataset(dataset or settings.dataset, data_dir)) as data:
         split = split_labelled(data, seed=seed, attribute=attribute)
         if split.note:
             note(f"note: {split.note}")
@@ -101,44 +107,38 @@ def supervised(
             key_of_test_images(data, split),
             lambda: read_labelled(data, split.test, split.labels, search.config),
         )
-        made_with = {
-            "data": f"{data.title} ({data.path})",
-            "network": f"D of {run or preset}, {len(split.class_names)} outputs",
-            "images": f"{len(search.train.labels):,} with labels to train on, "
-            f"{len(split.validation):,} to choose on, {len(split.test):,} to test on",
-            "search": f"best of {len(made)} trials"
-            + (f"; {trials} were asked for" if len(made) < trials else ""),
-            "seed": str(seed),
-        }
-        table = make_table(best, reached, made_with, is_svhn(data))
+        made_with = describe_search(search, made, trials, seed, run or preset)
+        made_with = {"data": describe_split(data, split), **made_with}
+        paper = papers_table(data.info()["kind"], split.class_names)
     facts = {
         "dataset": str(data.path),
-        "accuracy": reached,
-        "validation_accuracy": best.validation_accuracy,
+        "classes": split.class_names,
+        "network": run or preset,
         "labels": len(search.train.labels),
         "validation_images": len(split.validation),
         "test_images": len(split.test),
-        "classes": split.class_names,
-        "network": run or preset,
-        "seed": seed,
+        "accuracy": reached,
+        "validation_accuracy": best.validation_accuracy,
         "best": best.record(),
         "trials": [trial.record() for trial in made],
         "trials_asked": trials,
+        "seed": seed,
         "network_file": str(files.network),
     }
+    table = make_table(best, reached, made_with, paper)
     write_table(out, "supervised", table, facts, as_json)
 
 
-def find_network(run: str | None, preset: str | None, runs: Path) -> NetworkConfig:
-    """Return the networks of a run or of a preset; exactly one is given."""
+def find_settings(run: str | None, preset: str | None, runs: Path) -> TrainConfig:
+    """Return the settings of a run or of a preset; exactly one is given."""
     if (run is None) == (preset is None):
         raise click.UsageError("give a RUN or --preset NAME, one of both")
     if preset is not None:
-        return PRESETS[preset].network
+        return PRESETS[preset]
     from scratchgan.training.run_folder import find_checkpoint
     from scratchgan.training.state import read_config
 
-    return read_config(find_checkpoint(run, runs)).network
+    return read_config(find_checkpoint(run, runs))
 
 
 def prepare_search(
@@ -199,6 +199,20 @@ def search_with_progress(
         ) from None
 
 
+def describe_search(
+    search: Search, made: list[Trial], asked: int, seed: int, name: str
+) -> dict[str, str]:
+    """Return what was run, in words."""
+    fewer = f"; {asked} were asked for" if len(made) < asked else ""
+    return {
+        "network": f"D of {name}, {search.classes} outputs, trained on "
+        f"{len(search.train.labels):,} labels",
+        "search": f"best of {len(made)} trials{fewer}",
+        "seed": str(seed),
+        "time": f"{sum(trial.seconds for trial in made) / 60:.1f} minutes",
+    }
+
+
 def key_of_test_images(data: Dataset, split: LabelledSplit) -> str:
     """Return a hash of which images are tested on, without reading them."""
     import hashlib
@@ -209,15 +223,16 @@ def key_of_test_images(data: Dataset, split: LabelledSplit) -> str:
     return digest.hexdigest()[:16]
 
 
-def is_svhn(data: Dataset) -> bool:
-    """Return whether the images are the house numbers of the paper's table 2."""
-    return data.info()["kind"] == "svhn"
-
-
 def make_table(
-    best: Trial, reached: float, made_with: dict[str, str], with_paper: bool
+    best: Trial,
+    reached: float,
+    made_with: dict[str, str],
+    paper: tuple[Published, ...],
 ) -> ResultTable:
-    """Return the result, beside the paper's table 2 where it is of the same images."""
+    """Return the result, beside the paper's table 2 where that is of the same images.
+
+    The other tables have no network that was trained with labels alone.
+    """
     from scratchgan.evaluation.published import SUPERVISED, SVHN
     from scratchgan.evaluation.result_table import ResultTable, Row
 
@@ -227,12 +242,11 @@ def make_table(
         name: f"{100 * error:.2f} %"
         for name, error in zip(columns, measured, strict=True)
     }
-    rows = [Row(SUPERVISED, here)]
-    if with_paper:
-        rows = []
-        for row in SVHN:
-            own = row.model == SUPERVISED
-            paper = {columns[0] if own else columns[1]: row.figures["1000-labels"]}
-            source = f"{row.source}; 1,000 labels"
-            rows.append(Row(row.model, here if own else {}, paper, source))
+    rows = []
+    for row in paper if paper is SVHN else ():
+        own = row.model == SUPERVISED
+        figure = {columns[0] if own else columns[1]: row.figures["1000-labels"]}
+        source = f"{row.source}; 1,000 labels"
+        rows.append(Row(row.model, here if own else {}, figure, source))
+    rows = rows or [Row(SUPERVISED, here)]
     return ResultTable("Trained with labels alone", columns, rows, made_with)

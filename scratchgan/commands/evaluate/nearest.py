@@ -1,0 +1,254 @@
+"""``scratchgan evaluate nearest``: samples of a conditional G as a training set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from scratchgan.commands.evaluate.shared import (
+    OUTPUT_OPTIONS,
+    RUNS_OPTION,
+    SEED_OPTION,
+    write_table,
+)
+from scratchgan.commands.options import options
+from scratchgan.commands.progress import note, progress_bar
+
+if TYPE_CHECKING:
+    from scratchgan.backend import Device
+    from scratchgan.evaluation.nearest import ConditionalRun, NearestImages
+    from scratchgan.evaluation.nearest_search import NearestErrors, Queries, References
+    from scratchgan.evaluation.result_table import ResultTable
+
+PAPER_ROWS = {"mnist28c": "DCGAN", "mlp28": "GAN"}
+"""The paper's row that a preset is set beside."""
+
+_EXAMPLES = """\b
+Examples:
+  scratchgan evaluate nearest 1
+  scratchgan evaluate nearest 1 2 --samples 10000 --samples 50000
+"""
+
+# fmt: off
+OPTIONS = (
+    click.argument("run", nargs=-1, required=True),
+    click.option("--dataset", metavar="NAME|PATH", help="Labelled images: the test split is asked for, the training split compared with.  [default: the first run's own]"),
+    click.option("--samples", type=click.IntRange(min=1), multiple=True, default=(50_000,), show_default=True, help="Number of generated images; several are checkpoints of one pass."),
+    click.option("--no-real", is_flag=True, help="Leave out the row of real training images."),
+    SEED_OPTION,
+    RUNS_OPTION,
+    *OUTPUT_OPTIONS,
+)
+# fmt: on
+
+
+@click.command(epilog=_EXAMPLES)
+@options(*OPTIONS)
+def nearest(
+    run: tuple[str, ...],
+    dataset: str | None,
+    samples: tuple[int, ...],
+    no_real: bool,
+    seed: int,
+    runs: Path,
+    out: Path,
+    data_dir: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Classify real test images by their nearest generated ones: table 3, figure 9.
+
+    RUN is one or more conditional runs. Their labelled samples take the place of a
+    training set; the error of one nearest neighbour says how good a one. Beside it is
+    the error with real training images. Ctrl-C keeps what is done; the same command,
+    or one with more --samples, goes on from there.
+    """
+    from scratchgan.backend import resolve_device
+    from scratchgan.errors import ConfigError
+    from scratchgan.evaluation.nearest import (
+        check_alike,
+        figure,
+        open_conditional_run,
+        open_images,
+    )
+    from scratchgan.files import make_folder
+    from scratchgan.pictures import save_png
+
+    place = resolve_device(device)
+    opened = [open_conditional_run(name, runs, place) for name in run]
+    check_alike(opened)
+    classes = opened[0].config.network.classes
+    if min(samples) < classes:
+        raise ConfigError(
+            f"--samples {min(samples)}: expected at least one for each of the "
+            f"{classes} classes"
+        )
+    images = open_images(opened, dataset, data_dir, seed)
+    with images.dataset, place.stream():
+        for line in images.notes:
+            note(f"note: {line}")
+        make_folder(out)
+        save_png(figure(opened, images, place), out / "nearest.png")
+        measured = _measure(opened, images, sorted(set(samples)), no_real, out, place)
+    facts = _facts(opened, images, measured, seed)
+    facts |= {"device": str(place), "figure": str(out / "nearest.png")}
+    write_table(out, "nearest", _table(opened, images, measured, seed), facts, as_json)
+
+
+def _measure(
+    runs: list[ConditionalRun],
+    images: NearestImages,
+    sizes: list[int],
+    no_real: bool,
+    out: Path,
+    device: Device,
+) -> list[NearestErrors | None]:
+    """Return what came out for real training images, and then for each run."""
+    from scratchgan.evaluation.nearest_references import RealImages, Samples
+    from scratchgan.evaluation.nearest_search import Queries
+    from scratchgan.experiments.run_images import read_images
+
+    network = runs[0].config.network
+    rows, count = images.queries, len(images.training)
+    queries = Queries(
+        read_images(images.dataset, rows, network),
+        images.labels[rows],
+        network.classes,
+        device,
+    )
+    measured: list[NearestErrors | None] = [None]
+    if not no_real:
+        real = RealImages(
+            images.dataset, images.training, images.labels, network, device
+        )
+        measured[0] = _search("real images", queries, real, [count], out)
+        # As many samples as there are training images: the fair comparison.
+        sizes = sorted({*sizes, count}) if count < sizes[-1] else sizes
+    for run in runs:
+        samples = Samples(run.generator, device)
+        measured.append(_search(run.name, queries, samples, sizes, out))
+    return measured
+
+
+def _search(
+    what: str, queries: Queries, references: References, sizes: list[int], out: Path
+) -> NearestErrors:
+    """Search with a bar on stderr; the state lies beside the results."""
+    from scratchgan.evaluation.nearest_search import nearest_errors, search_key
+
+    file = out / f"nearest-{search_key(queries, references)[:12]}.npz"
+    with progress_bar(what, "images", scaled=True) as progress:
+        return nearest_errors(
+            queries, references, sizes, file, progress=progress, note=note
+        )
+
+
+def _facts(
+    runs: list[ConditionalRun],
+    images: NearestImages,
+    measured: list[NearestErrors | None],
+    seed: int,
+) -> dict[str, Any]:
+    """Return the numbers as plain values for JSON."""
+    real, *results = measured
+    largest = max(results[0].errors)
+    return {
+        "dataset": str(images.dataset.path),
+        "queries": len(images.queries),
+        "classes": images.class_names,
+        "training_images": len(images.training),
+        "samples": largest,
+        "error": results[0].errors[largest],
+        "results": [
+            {
+                "run": run.name,
+                "checkpoint": str(run.checkpoint),
+                "preset": run.config.preset,
+                "step": run.step,
+                "minutes_trained": run.minutes,
+                **_plain(result),
+            }
+            for run, result in zip(runs, results, strict=True)
+        ],
+        "real": None if real is None else _plain(real),
+        "seed": seed,
+        "notes": images.notes,
+    }
+
+
+def _plain(result: NearestErrors) -> dict[str, Any]:
+    by_size = {
+        "errors": result.errors,
+        "errors_per_class": result.per_class,
+        "mean_distances": result.distances,
+    }
+    return {
+        name: {str(size): value for size, value in values.items()}
+        for name, values in by_size.items()
+    } | {
+        "seconds_search": result.seconds_search,
+        "seconds_generation": result.seconds_references,
+    }
+
+
+def _table(
+    runs: list[ConditionalRun],
+    images: NearestImages,
+    measured: list[NearestErrors | None],
+    seed: int,
+) -> ResultTable:
+    """Return the paper's table 3 with these runs in it."""
+    from scratchgan.evaluation.published import MNIST
+    from scratchgan.evaluation.result_table import ResultTable, Row, published_rows
+
+    published = {row.model: row for row in MNIST}
+    names = ["Real data", *(PAPER_ROWS.get(run.config.preset, "") for run in runs)]
+    titles = [
+        "real training images",
+        *(
+            f"{name or run.config.preset}: {run.name}"
+            for run, name in zip(runs, names[1:], strict=True)
+        ),
+    ]
+    rows, sizes, used = [], set(), []
+    for name, title, result in zip(names, titles, measured, strict=True):
+        if result is None:
+            continue
+        here = {
+            str(size): f"{error * 100:.2f} %" for size, error in result.errors.items()
+        }
+        paper = published.get(name)
+        note = "" if paper is None else f"paper: {paper.source}"
+        if paper is not None and not paper.verified:
+            note += " [?]"
+        rows.append(Row(title, here, paper.figures if paper else {}, note))
+        sizes |= result.errors.keys()
+        used.append(name)
+    sizes |= {int(size) for row in MNIST for size in row.figures}
+    made_with = {
+        "data": f"{images.dataset.title}; {len(images.queries):,} test images asked "
+        f"for, {len(images.training):,} real training images; seed {seed}",
+        "what": "error of one nearest neighbour, Euclidean on pixels in [0, 1], by "
+        "number of references; the paper's figures are of MNIST",
+        "samples": "sample i has the z of seed i and class i mod "
+        f"{runs[0].config.network.classes}; batch normalisation by running averages",
+        **{run.name: _training(run) for run in runs},
+        "chosen on test images": "nothing",
+    }
+    made_with |= {f"note {n}": line for n, line in enumerate(images.notes, 1)}
+    return ResultTable(
+        "Nearest neighbours among generated images (Radford et al. 2016, table 3)",
+        [str(size) for size in sorted(sizes)],
+        [*rows, *published_rows(MNIST, without=used)],
+        made_with,
+    )
+
+
+def _training(run: ConditionalRun) -> str:
+    minutes = "" if run.minutes is None else f", {run.minutes:,.0f} minutes"
+    return (
+        f"{run.config.preset}, {run.step:,} steps of batch {run.config.batch_size}"
+        f"{minutes}, seed {run.config.seed}"
+    )
