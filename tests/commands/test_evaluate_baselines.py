@@ -126,6 +126,7 @@ def test_the_papers_rows_stand_beside_and_are_marked(work):
     assert exemplar == "| Exemplar CNN | not run here | 84.3 % | [P] table 1 |"
     ours = next(line for line in lines if line.startswith("| 1-layer K-means, 4"))
     assert "| 80.6 % |" in ours  # the paper's figure beside ours
+    assert ours.endswith("; paper: [P] table 1 |")
 
 
 def test_errors_where_the_papers_table_has_errors(work):
