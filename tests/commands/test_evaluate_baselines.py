@@ -14,6 +14,7 @@ from scratchgan.evaluation.kmeans_baseline import KMeansBaseline
 from scratchgan.evaluation.kmeans_features import learn_kmeans
 from scratchgan.evaluation.labelled_split import split_labelled
 from scratchgan.evaluation.pixel_neighbours import knn_classify
+from scratchgan.evaluation.protocols import AUTHORS_GRID
 from scratchgan.evaluation.published import CIFAR10, SVHN
 
 CIFAR10_NAMES = "airplane automobile bird cat deer dog frog horse ship truck".split()
@@ -141,6 +142,23 @@ def test_errors_where_the_papers_table_has_errors(work):
     assert row["here"]["full"] == f"{100 * (1 - accuracy):.2f} %"
     assert row["paper"] == SVHN[0].figures
     assert facts["table"]["title"] == "Error on test images"
+
+
+def test_a_thousand_labels_are_the_papers_protocol(work):
+    images, labels = coloured(count=3000, size=4)
+    names = ["red", "green"]
+    kept = labels < 2
+    dataset_of(
+        work / "two.h5", images[kept], labels=labels[kept], class_names=names
+    ).close()
+    options = ("--dataset", "two.h5", "--method", "pixels", "--draws", 2, "--json")
+    one = json.loads(evaluate(*options, "--labels", 1000).stdout)
+    both = evaluate(*options, "--labels", 1000, "--protocol", "1000-labels")
+    two = json.loads(both.stdout)
+    assert two["table"]["columns"] == one["table"]["columns"] == ["1000-labels"]
+    assert one["scores"] == two["scores"]
+    tried = one["scores"]["raw pixels"]["1000-labels"]["tried"]
+    assert {str(c) for c in AUTHORS_GRID} <= tried.keys()
 
 
 def test_a_dataset_must_be_named(work):

@@ -100,10 +100,12 @@ def chosen_protocols(
     split = split_labelled(data, seed=seed, attribute=attribute)
     if split.note:
         note(f"note: {split.note}")
-    wanted = [PROTOCOLS[name] for name in dict.fromkeys(names)]
     if labels is not None:
-        wanted.append(Protocol(f"{labels}-labels", total=labels))
-    wanted = wanted or [PROTOCOLS["full"]]
+        names += (f"{labels}-labels",)
+    wanted = [
+        PROTOCOLS.get(name) or Protocol(name, total=labels)  # 1000-labels is published
+        for name in dict.fromkeys(names or ["full"])
+    ]
     if draws is not None:
         changes = {"draws": draws, "draws_to_choose": min(10, draws)}
         wanted = [dataclasses.replace(protocol, **changes) for protocol in wanted]
