@@ -106,6 +106,18 @@ def test_a_class_without_examples_is_never_chosen():
     assert set(machine.predict(x)) <= {0, 1}
 
 
+@pytest.mark.extras
+def test_liblinear_leaves_out_a_class_without_examples():
+    pytest.importorskip("sklearn")
+    from scratchgan.evaluation.liblinear import fit_liblinear
+
+    x, labels = clusters(50, 5, 2)
+    labels = labels * 2  # none of class 1
+    machine = fit_liblinear(x, labels, 3, 1.0)
+    assert set(machine.predict(x)) <= {0, 2}
+    np.testing.assert_allclose(machine.objective, objective(machine, x, labels, 1.0))
+
+
 def test_x_is_left_as_it_was():
     x, labels = clusters(50, 5, 2)
     before = x.copy()
