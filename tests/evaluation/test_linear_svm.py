@@ -125,6 +125,19 @@ def test_x_is_left_as_it_was():
     np.testing.assert_array_equal(x, before)
 
 
+def test_features_are_read_once_for_a_gradient_and_its_step(monkeypatch):
+    """Passes over the features are what a fit costs."""
+    x, labels = clusters(60, 7, 2)
+    passes = []
+    products = linear_svm._products
+    monkeypatch.setattr(
+        linear_svm, "_products", lambda x, w: passes.append(w.copy()) or products(x, w)
+    )
+    fit_linear_svm(x, labels, 2, 0.1)
+    directions = {abs(w).tobytes() for w in passes}
+    assert len(directions) == len(passes)
+
+
 def test_separable_classes_are_separated():
     x, labels = clusters(200, 20, 4, "float32", distance=5)
     machine = fit_linear_svm(x, labels, 4, 1.0)
