@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from scratchgan.datasets.schema import Dataset
-from scratchgan.evaluation.features import Features, read_part
+from scratchgan.evaluation.features import Features
 from scratchgan.evaluation.kmeans_features import learn_kmeans
 from scratchgan.evaluation.labelled_split import LabelledSplit
-from scratchgan.experiments.run_images import Progress
+from scratchgan.experiments.run_images import Progress, read_images
 
 SMALLEST_DEVIATION = 1e-3
 """Of a feature, to divide by: one that hardly varies is not blown up."""
@@ -41,7 +41,7 @@ class KMeansBaseline(Features):
         learning: Progress | None = None,
         transforming: Progress | None = None,
     ) -> None:
-        images = read_part(dataset, split, "train")
+        images = read_images(dataset, split.train, dataset)
         self._machine = learn_kmeans(images, centroids, seed=seed, progress=learning)
         self._dataset = dataset
         self._split = split
@@ -57,7 +57,8 @@ class KMeansBaseline(Features):
         """Return the standardised features of a part."""
         if name == "train":
             return self._train
-        images = read_part(self._dataset, self._split, name)
+        rows = getattr(self._split, name)
+        images = read_images(self._dataset, rows, self._dataset)
         features = self._machine.transform(images, self._transforming)
         self._standardise(features)
         return features

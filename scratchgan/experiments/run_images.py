@@ -66,9 +66,15 @@ def spread_rows(rows: np.ndarray, count: int | None) -> np.ndarray:
 
 
 def read_images(
-    dataset: Dataset, rows: np.ndarray, network: NetworkConfig
+    dataset: Dataset, rows: np.ndarray, sized: NetworkConfig | Dataset
 ) -> np.ndarray:
-    """Return images of the networks' size, uint8 (N, H, W, C), for any rows.
+    """Return images of the size of networks, or of a dataset, for any rows.
+
+    They are read in blocks, so that no more is in memory than what comes out.
+
+    Returns
+    -------
+    ndarray of shape (N, H, W, C), uint8
 
     Raises
     ------
@@ -76,9 +82,23 @@ def read_images(
         The file is damaged.
     """
     wanted, places = np.unique(rows, return_inverse=True)
+    shape = len(wanted), sized.height, sized.width, dataset.channels
+    images = np.empty(shape, np.uint8)
+    for start in range(0, len(wanted), BLOCK):
+        block = wanted[start : start + BLOCK]
+        pixels = _read_block(dataset, block)
+        images[start : start + len(block)] = reduce_images(pixels, *shape[1:3])
+    return images if np.array_equal(wanted, rows) else images[places]
+
+
+def _read_block(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Return the images of some ascending rows, as they are in the file."""
     with dataset.reading():
-        pixels = dataset.images[wanted] if len(wanted) else dataset.images[:0]
-    return reduce_images(pixels, network.height, network.width)[places]
+        # One stretch is read many times faster than row by row.
+        if rows[-1] - rows[0] < 4 * len(rows):
+            stretch = dataset.images[rows[0] : rows[-1] + 1]
+            return stretch[rows - rows[0]]
+        return dataset.images[rows]
 
 
 def stream_images(
@@ -94,15 +114,7 @@ def stream_images(
     labels = dataset.labels if network.classes else None
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
-        # One stretch is read many times faster than row by row.
-        if block[-1] - block[0] < 4 * len(block):
-            with dataset.reading():
-                stretch = dataset.images[block[0] : block[-1] + 1]
-            pixels = reduce_images(
-                stretch[block - block[0]], network.height, network.width
-            )
-        else:
-            pixels = read_images(dataset, block, network)
+        pixels = read_images(dataset, block, network)
         yield block, pixels, None if labels is None else labels[block]
         if progress:
             progress(start + len(block), len(rows))
