@@ -140,9 +140,7 @@ def fit_linear_svm(
         if not moving.any():
             weights = space.weights(w)
             return LinearSVM(weights[:-1], weights[-1], objective)
-        step, change = problem.newton_step(
-            gradient, along, output, xp.asarray(moving)
-        )
+        step, change = problem.newton_step(gradient, along, output, xp.asarray(moving))
         size = problem.line_search(w, output, step, change)
         w += size * step
         output += size * change
@@ -245,7 +243,8 @@ class _Problem:
     ) -> tuple[Array, Array]:
         """Return the steps s with (1 + 2C·XᵀDX) s = -gradient, roughly, and X·s.
 
-        ``along_gradient`` is X·gradient. D has ones for active examples. Classes that do not move get steps of zero.
+        ``along_gradient`` is X·gradient. D has ones for active examples. Classes that
+        do not move get steps of zero.
         """
         xp, space = get_array_module(gradient), self.space
         active = (self.y * output < 1).astype(output.dtype)
