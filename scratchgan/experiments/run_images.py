@@ -26,15 +26,27 @@ def open_run_dataset(config: TrainConfig, data_dir: str | None = None) -> Datase
     DatasetError
         It is not there, or its images do not fit the networks.
     """
-    dataset = open_dataset(find_dataset(config.dataset, data_dir))
-    network = config.network
+    return open_fitting_dataset(config.dataset, config.network, data_dir)
+
+
+def open_fitting_dataset(
+    name: str, network: NetworkConfig, data_dir: str | None = None
+) -> Dataset:
+    """Open a dataset, by name or path, whose images fit networks.
+
+    Raises
+    ------
+    DatasetError
+        It is not there, or its images do not fit.
+    """
+    dataset = open_dataset(find_dataset(name, data_dir))
     try:
         check_size(dataset, network.height, network.width)
         if dataset.channels != network.channels:
             raise DatasetError(
                 f"{dataset.path} holds images of {dataset.channels} channels and the "
-                f"networks are for {network.channels}; give the data of the run with "
-                "--data-dir"
+                f"networks are for {network.channels}; give other data, or prepare it "
+                f"with --channels {network.channels}"
             )
     except DatasetError:
         dataset.close()

@@ -1,12 +1,20 @@
 """Images of any rows: the very ones, and never more of the file than a few blocks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from array_dataset import dataset_of
 
+from scratchgan.errors import DatasetError
 from scratchgan.evaluation.features import RawPixels
 from scratchgan.evaluation.labelled_split import split_labelled
-from scratchgan.experiments.run_images import BLOCK, read_images, stream_images
+from scratchgan.experiments.run_images import (
+    BLOCK,
+    open_fitting_dataset,
+    read_images,
+    stream_images,
+)
 from scratchgan.models.architecture import NetworkConfig
 
 COUNT = 6 * BLOCK
@@ -65,3 +73,14 @@ def test_a_part_of_a_drawn_split_does_not_read_the_whole_file(dataset):
     split = split_labelled(dataset)
     RawPixels(dataset, split).part("train")
     assert max(dataset.images.read) <= 4 * BLOCK
+
+
+def test_images_of_other_channels_are_refused_with_a_way_out(dataset):
+    """The same words for a run's own data and for data that --dataset names."""
+    path = str(dataset.path)
+    grey = NetworkConfig(height=4, width=4, channels=1, widths=(4,), strides=(2,))
+    colour = replace(grey, channels=3)
+    with pytest.raises(DatasetError, match="prepare it with --channels 3"):
+        open_fitting_dataset(path, colour)
+    with open_fitting_dataset(path, grey) as opened:
+        assert len(opened) == COUNT

@@ -17,7 +17,6 @@ from scratchgan.commands.evaluate.shared import (
     chosen_protocols,
     describe_split,
     linear_svm,
-    open_labelled,
     score_all,
     write_table,
 )
@@ -82,6 +81,7 @@ def features(
     from scratchgan.evaluation.pooled_features import feature_length
     from scratchgan.evaluation.published import papers_table
     from scratchgan.evaluation.run_facts import describe_run, images_seen
+    from scratchgan.experiments.run_images import open_fitting_dataset
     from scratchgan.files import check_writable
 
     began = time.perf_counter()
@@ -89,7 +89,8 @@ def features(
     network = networks.config.network
     length = feature_length(network)
     others = _other_checkpoints(networks) if curve else []
-    with open_labelled(dataset or networks.config.dataset, data_dir, network) as data:
+    name = dataset or networks.config.dataset
+    with open_fitting_dataset(name, network, data_dir) as data:
         split, protocols, skipped = chosen_protocols(
             data, seed, attribute, protocol, labels, draws
         )

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from scratchgan.evaluation.labelled_split import LabelledSplit
     from scratchgan.evaluation.protocols import Method, Protocol, Score
     from scratchgan.evaluation.result_table import ResultTable
-    from scratchgan.models.architecture import NetworkConfig
 
 # Repeated from scratchgan.evaluation.protocols, which loads NumPy; a test compares them.
 PROTOCOL_NAMES = ("full", "400-per-class", "1000-labels")
@@ -41,36 +40,6 @@ PROTOCOL_OPTIONS = (
     click.option("--solver", type=click.Choice(["scratch", "liblinear"]), default="scratch", show_default=True, help="What finds the SVM; liblinear, for comparison, needs scratchgan[svm]."),
 )
 # fmt: on
-
-
-def open_labelled(
-    dataset: str, data_dir: str | None, network: NetworkConfig
-) -> Dataset:
-    """Open a dataset whose images fit a network.
-
-    Raises
-    ------
-    DatasetError
-        It is not there, or its images do not fit.
-    """
-    from scratchgan.datasets.catalogue import find_dataset
-    from scratchgan.datasets.loader import check_size
-    from scratchgan.datasets.schema import open_dataset
-    from scratchgan.errors import DatasetError
-
-    opened = open_dataset(find_dataset(dataset, data_dir))
-    try:
-        check_size(opened, network.height, network.width)
-        if opened.channels != network.channels:
-            raise DatasetError(
-                f"{opened.path} holds images of {opened.channels} channels, the "
-                f"network is for {network.channels}; prepare it with --channels "
-                f"{network.channels}"
-            )
-    except DatasetError:
-        opened.close()
-        raise
-    return opened
 
 
 def chosen_protocols(
