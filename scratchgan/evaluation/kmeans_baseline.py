@@ -12,6 +12,8 @@ from scratchgan.experiments.run_images import Progress, read_images
 
 SMALLEST_DEVIATION = 1e-3
 """Of a feature, to divide by: one that hardly varies is not blown up."""
+ROWS = 256
+"""At a time for their squares: those of all would be as large as the features."""
 
 
 class KMeansBaseline(Features):
@@ -47,8 +49,8 @@ class KMeansBaseline(Features):
         self._split = split
         self._transforming = transforming
         self._train = self._machine.transform(images, transforming)
-        self._mean = self._train.mean(axis=0, dtype=np.float64).astype(np.float32)
-        self._deviation = np.maximum(self._train.std(axis=0), SMALLEST_DEVIATION)
+        self._mean, deviation = mean_and_deviation(self._train)
+        self._deviation = np.maximum(deviation, SMALLEST_DEVIATION)
         self._standardise(self._train)
         self.name = f"1-layer K-means, {centroids} centroids"
         self.length = self._machine.length
@@ -66,3 +68,18 @@ class KMeansBaseline(Features):
     def _standardise(self, features: np.ndarray) -> None:
         features -= self._mean
         features /= self._deviation
+
+
+def mean_and_deviation(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the standard deviation of each column, float32 (F,).
+
+    Parameters
+    ----------
+    features : ndarray of shape (N, F), float32
+    """
+    mean = features.mean(axis=0, dtype=np.float64)
+    squares = np.zeros(features.shape[1])
+    for start in range(0, len(features), ROWS):
+        squares += ((features[start : start + ROWS] - mean) ** 2).sum(axis=0)
+    deviation = np.sqrt(squares / len(features))
+    return mean.astype(np.float32), deviation.astype(np.float32)

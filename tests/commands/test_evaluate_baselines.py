@@ -1,6 +1,7 @@
 """``scratchgan evaluate baselines`` as a user runs it."""
 
 import json
+import tracemalloc
 
 import h5py
 import numpy as np
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 from scratchgan.commands import main
 from scratchgan.datasets.schema import open_dataset
-from scratchgan.evaluation.kmeans_baseline import KMeansBaseline
+from scratchgan.evaluation.kmeans_baseline import KMeansBaseline, mean_and_deviation
 from scratchgan.evaluation.kmeans_features import learn_kmeans
 from scratchgan.evaluation.labelled_split import split_labelled
 from scratchgan.evaluation.pixel_neighbours import knn_classify
@@ -98,6 +99,18 @@ def test_kmeans_knows_training_images_alone(work):
     np.testing.assert_allclose(
         test, (tested - raw.mean(axis=0)) / raw.std(axis=0), atol=1e-3
     )
+
+
+def test_standardising_needs_no_second_copy_of_the_features(rng):
+    features = rng.normal(5, 2, (20_000, 8)).astype(np.float32)
+    tracemalloc.start()
+    mean, deviation = mean_and_deviation(features)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < features.nbytes / 2
+    exact = features.astype(np.float64)
+    np.testing.assert_allclose(mean, exact.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(deviation, exact.std(axis=0), rtol=1e-6)
 
 
 def test_test_images_choose_nothing(work):
