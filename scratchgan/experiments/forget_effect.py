@@ -1,5 +1,6 @@
 """What dropping feature maps does to images: windows, other objects, the rest."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,52 +24,65 @@ class Judges:
     objects: Judge | None = None
 
 
-def measure_effect(
-    before: np.ndarray, after: np.ndarray, control: np.ndarray, judges: Judges
-) -> dict:
-    """Compare images with and without some maps, and without as many random ones.
+@dataclass(frozen=True)
+class Drawn:
+    """What G draws from the same z.
 
-    Parameters
+    Attributes
     ----------
     before, after : ndarray of shape (N, H, W, C), uint8
-    control : ndarray of shape (M, N, H, W, C), uint8
-        Of M random choices; their numbers are averaged.
-    judges : Judges
+        With all maps, and without those that were dropped.
+    others : ndarray of shape (N, H, W, C), uint8
+        Without all the others.
+    control : sequence of M ndarrays of shape (N, H, W, C), uint8
+        Without as many random maps, of M choices; their numbers are averaged.
+    """
+
+    before: np.ndarray
+    after: np.ndarray
+    others: np.ndarray
+    control: Sequence[np.ndarray]
+
+
+def measure_effect(drawn: Drawn, judges: Judges) -> dict:
+    """Compare images with and without some maps.
 
     Returns
     -------
     dict
-        ``windows``: of ``before``, ``after`` and ``control`` the windows
-        ``per_image`` and the ``share`` of images with one, and for the last two the
+        ``windows``: of ``before``, ``after``, ``others`` and ``control`` the windows
+        ``per_image`` and the ``share`` of images with one, and for the last three the
         ``reduction`` of the former, 1 for none left. ``objects``: for every 0/1
-        attribute the share of images judged to show it, and ``kept``, the share of
-        those that showed it before and do after. ``pixel_change``: mean absolute
-        difference of pixels in [0, 255], ``outside`` and ``inside`` the windows found
-        before. None stands for what cannot be said.
+        attribute the share of images judged to show it (`Judge.present`), and ``kept``,
+        the share of those that showed it before and do after. ``pixel_change``: mean
+        absolute difference of pixels in [0, 255], ``outside`` and ``inside`` the
+        windows found before. None stands for what cannot be said.
     """
+    before = drawn.before
     boxes = None if judges.windows is None else judges.windows.boxes(before)
     return {
-        "windows": None if boxes is None else _windows(boxes, after, control, judges),
-        "objects": _objects(before, after, control, judges),
+        "windows": None if boxes is None else _windows(boxes, drawn, judges.windows),
+        "objects": None if judges.objects is None else _objects(drawn, judges.objects),
         "pixel_change": {
-            "after": _pixel_change(before, after, boxes),
-            "control": _averaged(_pixel_change(before, c, boxes) for c in control),
+            "after": _pixel_change(before, drawn.after, boxes),
+            "control": _averaged(
+                _pixel_change(before, images, boxes) for images in drawn.control
+            ),
         },
     }
 
 
-def _windows(
-    boxes: list[np.ndarray], after: np.ndarray, control: np.ndarray, judges: Judges
-) -> dict:
+def _windows(boxes: list[np.ndarray], drawn: Drawn, judge: WindowJudge) -> dict:
     seen = _window_numbers(np.array([len(found) for found in boxes]))
     found = {
         "before": seen,
-        "after": _window_numbers(judges.windows.counts(after)),
+        "after": _window_numbers(judge.counts(drawn.after)),
+        "others": _window_numbers(judge.counts(drawn.others)),
         "control": _averaged(
-            _window_numbers(judges.windows.counts(c)) for c in control
+            _window_numbers(judge.counts(images)) for images in drawn.control
         ),
     }
-    for name in ("after", "control"):
+    for name in ("after", "others", "control"):
         if found[name] is not None:
             whole, left = seen["per_image"], found[name]["per_image"]
             found[name]["reduction"] = 1 - left / whole if whole else None
@@ -79,30 +93,25 @@ def _window_numbers(counts: np.ndarray) -> dict[str, float]:
     return {"per_image": float(counts.mean()), "share": float((counts > 0).mean())}
 
 
-def _objects(
-    before: np.ndarray, after: np.ndarray, control: np.ndarray, judges: Judges
-) -> dict | None:
-    if judges.objects is None:
-        return None
-    judge = judges.objects
-    had, has = judge.probabilities(before), judge.probabilities(after)
-    others = [judge.probabilities(images) for images in control]
+def _objects(drawn: Drawn, judge: Judge) -> dict:
+    had, has = judge.present(drawn.before), judge.present(drawn.after)
+    others = judge.present(drawn.others)
+    random = [judge.present(images) for images in drawn.control]
     return {
         name: {
-            "before": float((had[name] > 0.5).mean()),
-            "after": float((has[name] > 0.5).mean()),
+            "before": float(had[name].mean()),
+            "after": float(has[name].mean()),
             "kept": _kept(had[name], has[name]),
-            "control": _mean((other[name] > 0.5).mean() for other in others),
-            "control_kept": _mean(_kept(had[name], other[name]) for other in others),
+            "others": float(others[name].mean()),
+            "control": _mean(choice[name].mean() for choice in random),
+            "control_kept": _mean(_kept(had[name], choice[name]) for choice in random),
         }
-        for name, binary in zip(judge.names, judge.binary, strict=True)
-        if binary
+        for name in had
     }
 
 
 def _kept(had: np.ndarray, has: np.ndarray) -> float | None:
-    showed = had > 0.5
-    return float((has[showed] > 0.5).mean()) if showed.any() else None
+    return float(has[had].mean()) if had.any() else None
 
 
 def _pixel_change(
@@ -147,6 +156,9 @@ def verdict(dropped: int, maps: int, effect: dict) -> list[str]:
                 f"; {control['per_image']:.2f} without as many random ones"
                 f"{_percent(control)}"
             )
+        rest = windows["others"]
+        line += f"; {rest['per_image']:.2f} without the other {maps - dropped}"
+        line += _percent(rest)
         lines.append(line)
     for name, shares in (objects or {}).items():
         if name in SHOWN:
@@ -156,27 +168,33 @@ def verdict(dropped: int, maps: int, effect: dict) -> list[str]:
             )
             if shares["control"] is not None:
                 line += f"; {shares['control']:.0%} without as many random ones"
+            line += f"; {shares['others']:.0%} without the others"
             lines.append(line)
     return lines
 
 
 def doubts(judge: Judge | None) -> list[str]:
-    """Say which objects a judge tells no better than a constant answer would."""
+    """Say which objects a judge can hardly tell."""
     if judge is None:
         return []
+    told = {
+        name: facts.get("balanced_accuracy") for name, facts in judge.held_out.items()
+    }
     poor = [
-        name
-        for name, facts in judge.held_out.items()
-        if "accuracy" in facts and facts["accuracy"] <= facts["majority"]
+        f"{name} {share:.0%}"
+        for name, share in told.items()
+        if share is not None and share < HARDLY_TOLD
     ]
     if not poor:
         return []
     return [
-        f"of {', '.join(poor)} the judge is right no more often than a constant answer "
-        "would be; its shares say little"
+        f"the judge can hardly tell {', '.join(poor)} (balanced accuracy; 50% is chance"
+        "); their shares say little"
     ]
 
 
+HARDLY_TOLD = 0.65
+"""Balanced accuracy below which what a judge says of an object means little."""
 SHOWN = ("bed", "lamp", "picture", "door")
 """Objects worth a line; the JSON file has all."""
 

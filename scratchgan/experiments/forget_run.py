@@ -14,7 +14,13 @@ from scratchgan.experiments.forget import (
     likeliest_boxes,
     random_choices,
 )
-from scratchgan.experiments.forget_effect import Judges, doubts, measure_effect, verdict
+from scratchgan.experiments.forget_effect import (
+    Drawn,
+    Judges,
+    doubts,
+    measure_effect,
+    verdict,
+)
 from scratchgan.experiments.networks import TrainedNetworks
 from scratchgan.pictures import image_grid
 
@@ -99,10 +105,10 @@ def forget_windows(
     positions = choose_positions(by_sample, stage.outputs[1:], size, seed)
     features = split.features(networks.latent(seeds))
     found = find_maps(features, positions, settings.strength, settings.threshold)
-    choices = [np.ones_like(found.dropped), ~found.dropped]
+    choices = [np.ones_like(found.dropped), ~found.dropped, found.dropped]
     choices += [~drop for drop in random_choices(found.dropped, settings.draws, seed)]
-    before, after, *control = split.images(networks.latent(new_seeds), choices)
-    effect = measure_effect(before, after, control, judges)
+    before, after, others, *control = split.images(networks.latent(new_seeds), choices)
+    effect = measure_effect(Drawn(before, after, others, control), judges)
     shown = _choose_shown(before, judges, settings.at_random)
     figure = image_grid(np.concatenate([before[shown], after[shown]]), len(shown))
     facts = {

@@ -31,6 +31,7 @@ from scratchgan.experiments.attributes import (
     split_rows,
 )
 from scratchgan.experiments.combining import random_overlays
+from scratchgan.experiments.judge_rating import rate_presence, rate_values
 from scratchgan.experiments.judge_training import (
     JudgeSettings,
     Progress,
@@ -45,6 +46,8 @@ BATCH = 256
 """Images judged at a time."""
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R 601), as in prepared grey sets."""
+ARRAYS = ("binary", "centre", "spread", "share")
+"""What is kept of a judge beside its network, in the order of its fields."""
 # What reading a damaged .npz raises, depending on where the damage is.
 READ_ERRORS = (
     OSError,
@@ -69,11 +72,12 @@ class Judge:
         Which are 0 or 1; the others are measured.
     centre, spread : ndarray of shape (A,), float32
         Mean and standard deviation of measured values in training; 0 and 1 for 0/1.
+    share : ndarray of shape (A,), float32
+        Of the training images that show a 0/1 attribute; 0.5 where none or all do, and
+        for a measured one.
     held_out : dict
-        For each name how well it is judged on images it was not trained on:
-        ``accuracy`` and ``majority``, which is what a constant answer would reach; or
-        ``mean_absolute_error`` and ``spread``, the mean absolute deviation from the
-        median, and ``unit``, if it has one. Each has ``images``, their number.
+        For each name how well it is judged on images it was not trained on, see
+        `rate_presence` and `rate_values`; and ``unit``, if it has one.
     about : dict
         ``dataset``, ``sha256``, ``held_out_split``, ``single_accuracy`` (how often an
         image and an overlay are told apart) and the settings.
@@ -87,6 +91,7 @@ class Judge:
     binary: np.ndarray
     centre: np.ndarray
     spread: np.ndarray
+    share: np.ndarray
     held_out: dict[str, dict[str, Any]]
     about: dict[str, Any]
     network: AttributeClassifier
@@ -119,6 +124,30 @@ class Judge:
         said = said * self.spread + self.centre
         return {name: said[:, i] for i, name in enumerate(self.names)}
 
+    def present(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return which images show each 0/1 attribute, whatever most images show.
+
+        The probability is compared with the share of the training images that show the
+        attribute, which is what a probability of 1/2 would be if as many images showed
+        it as not. So what nearly all images have, such as a bed, is not taken for
+        granted where it is hard to see.
+
+        Parameters
+        ----------
+        images : ndarray of shape (N, H, W, C), uint8
+
+        Returns
+        -------
+        dict of ndarray of shape (N,), bool
+            By name.
+        """
+        said = self.probabilities(images)
+        return {
+            name: said[name] > self.share[i]
+            for i, name in enumerate(self.names)
+            if self.binary[i]
+        }
+
     def single(self, images: np.ndarray) -> np.ndarray:
         """Return how likely each image is one picture, not an overlay of several.
 
@@ -137,14 +166,15 @@ class Judge:
         """Say in a line how well each attribute is judged on held-out images."""
         parts = []
         for name, facts in self.held_out.items():
-            if "accuracy" in facts:
-                parts.append(f"{name} {facts['accuracy']:.1%}")
+            if "balanced_accuracy" in facts:
+                told = facts["balanced_accuracy"]
+                parts.append(f"{name} {'-' if told is None else f'{told:.1%}'}")
             else:
                 unit = f" {facts['unit']}" if "unit" in facts else ""
                 error = facts["mean_absolute_error"]
                 parts.append(f"{name} within {error:.2g}{unit}")
         parts.append(f"overlays {self.about['single_accuracy']:.1%}")
-        return f"the judge on held-out images: {', '.join(parts)}"
+        return f"the judge on held-out images, balanced accuracy: {', '.join(parts)}"
 
     def _outputs(self, images: np.ndarray) -> np.ndarray:
         if images.shape[1:3] != (self.height, self.width):
@@ -253,6 +283,8 @@ def _train(
     centre = np.where(table.binary, 0, values.mean(axis=0)).astype(np.float32)
     spread = np.where(table.binary, 1, values.std(axis=0)).astype(np.float32)
     spread[spread == 0] = 1  # a value that never changes
+    share = np.where(table.binary, values.mean(axis=0), 0).astype(np.float32)
+    share[(share == 0) | (share == 1)] = 0.5  # nothing to weigh
     network = train_classifier(
         read_images(dataset, rows, *size),
         (values - centre) / spread,
@@ -270,38 +302,24 @@ def _train(
     }
     channels = dataset.channels
     judge = Judge(
-        table.names, table.binary, centre, spread, {}, about, network, *size, channels,
-        device,
+        table.names, table.binary, centre, spread, share, {}, about, network, *size,
+        channels, device,
     )  # fmt: skip
     images = read_images(dataset, test_rows, *size)
     said = judge.probabilities(images)
     truth = table.values[test_rows]
     for i, name in enumerate(table.names):
-        measure = _accuracy if table.binary[i] else _error
-        judge.held_out[name] = measure(said[name], truth[:, i])
-        if name in UNITS and not table.binary[i]:
-            judge.held_out[name]["unit"] = UNITS[name]
+        if table.binary[i]:
+            facts = rate_presence(said[name], truth[:, i], float(share[i]))
+        else:
+            facts = rate_values(said[name], truth[:, i])
+            if name in UNITS:
+                facts["unit"] = UNITS[name]
+        judge.held_out[name] = facts
     overlays = random_overlays(images, len(images), settings.exemplars, rng)
     right = (judge.single(images) > 0.5).sum() + (judge.single(overlays) <= 0.5).sum()
     about["single_accuracy"] = float(right / (2 * len(images)))
     return judge
-
-
-def _accuracy(said: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    share = float(truth.mean())
-    return {
-        "images": len(truth),
-        "accuracy": float(((said > 0.5) == (truth > 0.5)).mean()),
-        "majority": max(share, 1 - share),
-    }
-
-
-def _error(said: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    return {
-        "images": len(truth),
-        "mean_absolute_error": float(abs(said - truth).mean()),
-        "spread": float(abs(truth - np.median(truth)).mean()),
-    }
 
 
 def _in_channels(images: np.ndarray, channels: int) -> np.ndarray:
@@ -322,7 +340,7 @@ def _write(judge: Judge, path: Path) -> None:
         "about": judge.about,
     }
     arrays = {f"network/{k}": v for k, v in judge.network.state_dict().items()}
-    for name in ("binary", "centre", "spread"):
+    for name in ARRAYS:
         arrays[name] = getattr(judge, name)
     make_folder(path.parent)
     with complete_file(path) as temporary, open(temporary, "wb") as file:
@@ -348,7 +366,7 @@ def _read(path: Path, device: Device) -> Judge | None:
         network.to(device).eval()
         return Judge(
             names,
-            *(arrays[name] for name in ("binary", "centre", "spread")),
+            *(arrays[name] for name in ARRAYS),
             about["held_out"],
             about["about"],
             network,

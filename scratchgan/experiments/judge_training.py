@@ -40,7 +40,7 @@ class JudgeSettings:
         Of weights, order and overlays.
     """
 
-    version: int = 3
+    version: int = 4
     epochs: int = 5
     batch_size: int = 64
     lr: float = 2e-3

@@ -63,7 +63,7 @@ def test_figure_and_numbers(work):
     assert facts["maps"] == len(facts["weights"]) == 8
     assert facts["dropped"] == [i for i, w in enumerate(facts["weights"]) if w > 0]
     assert facts["maps_dropped"] == len(facts["dropped"])
-    assert set(facts["windows"]) == {"before", "after", "control"}
+    assert set(facts["windows"]) == {"before", "after", "others", "control"}
     assert set(facts["objects"]) == {"bed", "bright"}
     assert facts["window_judge"]["held_out"]["images"] == 12
     assert facts["object_judge"]["held_out"]["bed"]["accuracy"] >= 0
@@ -192,3 +192,4 @@ def test_one_plain_line(work, arguments, message):
     lines = result.stderr.splitlines()
     assert [line for line in lines if line.startswith("Error")] == lines[-1:]
     assert not (work / "out").exists()
+    assert not (work / "judges").exists()  # nobody waits for a judge first

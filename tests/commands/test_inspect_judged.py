@@ -61,7 +61,7 @@ def test_arithmetic_of_conditions(work):
     result = arithmetic(*CONCEPT)
     assert result.exit_code == 0, result.output
     assert "judged bright=1 and level>50" in result.stdout
-    assert "the judge on held-out images: bright" in result.stderr
+    assert "the judge on held-out images, balanced accuracy: bright" in result.stderr
     assert "6 steps only" in result.stderr
     facts = json.loads((work / "out" / "arithmetic.json").read_text())
     assert facts["target"] == ["bright=1", "level>50"]

@@ -71,8 +71,37 @@ def test_what_it_reports_is_what_it_says(trained):
     assert ((said["bright"] >= 0) & (said["bright"] <= 1)).all()
     accuracy = ((said["bright"] > 0.5) == truth[:, 0]).mean()
     assert judge.held_out["bright"]["accuracy"] == accuracy
+    present = judge.present(images)
+    assert list(present) == ["bright"]  # a level is neither there nor not
+    told = [(present["bright"] == truth[:, 0])[truth[:, 0] == t].mean() for t in (0, 1)]
+    assert judge.held_out["bright"]["balanced_accuracy"] == np.mean(told)
     error = abs(said["level"] - truth[:, 1]).mean()
     np.testing.assert_allclose(judge.held_out["level"]["mean_absolute_error"], error)
+
+
+def test_what_most_images_show_has_to_be_seen(trained):
+    """Where 95 % of the images show something, 94 % is less than nothing known."""
+    path, judge = trained
+    with open_dataset(path) as data:
+        images = data.images[:]
+        training = data.attributes[data.rows_of_split("train"), 0]
+    assert judge.share[0] == pytest.approx(training.mean())
+    assert 0.4 < judge.share[0] < 0.6
+    said = judge.probabilities(images)["bright"]
+    common = dataclasses.replace(judge, share=np.array([0.95, 0.5], np.float32))
+    np.testing.assert_array_equal(common.present(images)["bright"], said > 0.95)
+
+
+def test_what_no_image_shows_is_not_seen(tmp_path):
+    path = write_labelled(tmp_path / "none.h5")
+    with h5py.File(path, "r+") as file:
+        file["attributes"][:, 0] = 0
+    judge, _ = load(path)
+    assert judge.share[0] == 0.5
+    with open_dataset(path) as data:
+        assert not judge.present(data.images[:])["bright"].any()
+    assert judge.held_out["bright"]["balanced_accuracy"] is None
+    assert "bright -" in judge.summary()
 
 
 def test_it_is_kept_and_says_the_same_again(trained, dataset):

@@ -24,9 +24,13 @@ def test_gradient_is_zero_at_the_fit(rng, strength):
     np.testing.assert_allclose(fit.probabilities(x), left + y, rtol=1e-9)
 
 
+@pytest.mark.extras
 @pytest.mark.parametrize("strength", [0.01, 1.0, 100.0])
 def test_scikit_learn_finds_the_same(rng, strength):
-    linear_model = pytest.importorskip("sklearn.linear_model")
+    linear_model = pytest.importorskip(
+        "sklearn.linear_model",
+        reason="compares with scikit-learn; pip install -e '.[svm]'",
+    )
     x, y = problem(rng)
     theirs = linear_model.LogisticRegression(
         C=1 / strength, tol=1e-10, max_iter=10_000

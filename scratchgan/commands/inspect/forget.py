@@ -72,6 +72,7 @@ def forget(
     """
     from scratchgan.experiments.box_file import read_box_file
     from scratchgan.experiments.dropped_maps import choose_layer
+    from scratchgan.experiments.forget import choose_positions
     from scratchgan.experiments.forget_run import ForgetSettings, forget_windows
     from scratchgan.experiments.networks import check_label
 
@@ -82,11 +83,13 @@ def forget(
         return
     # What cannot be is refused before judges are trained.
     network = networks.config.network
-    choose_layer(network, settings["layer"])
+    stage = choose_layer(network, settings["layer"])
     drawn = None
     if boxes is not None:
         seeds = range(seed, seed + settings["count"])
-        drawn = read_box_file(boxes, seeds, network.height, network.width)
+        size = network.height, network.width
+        drawn = read_box_file(boxes, seeds, *size)
+        choose_positions(drawn, stage.outputs[1:], size, seed)
     judges = _judges(networks, judge, data_dir, required=drawn is None)
     figure, facts, lines = forget_windows(
         networks, judges, seed, ForgetSettings(**settings), drawn
