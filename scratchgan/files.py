@@ -88,6 +88,24 @@ def make_folder(path: Path, *, exist_ok: bool = True) -> Path:
     return path
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder if it is missing, and see that a file can be written in it.
+
+    Hours of work should not end in a folder that could never take the result.
+
+    Raises
+    ------
+    OutputError
+        If the system refuses.
+    """
+    trial = make_folder(folder) / f".{secrets.token_hex(4)}{TEMPORARY_SUFFIX}"
+    try:
+        trial.touch()
+        trial.unlink()
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
 def _remove(folder: Path) -> None:
     """Remove a folder in which a thread may still finish a file.
 

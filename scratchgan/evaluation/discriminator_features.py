@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
 from pathlib import Path
 
@@ -42,26 +43,44 @@ class DiscriminatorFeatures(Features):
     """
 
     def __init__(
-        self, name: str, path: Path, length: int, split: LabelledSplit, reused: bool
+        self,
+        name: str,
+        path: Path,
+        key: str,
+        length: int,
+        split: LabelledSplit,
+        reused: bool,
     ) -> None:
         self.name = name
         self.path = path
         self.length = length
         self.reused = reused
+        self._key = key
         self._split = split
 
     def part(self, name: str) -> np.ndarray:
-        """Return the features of a part, as they are in the file."""
+        """Return the features of a part, as they are in the file.
+
+        Raises
+        ------
+        DatasetError
+            The file is damaged, or another command has replaced it since.
+        """
         sizes = [len(getattr(self._split, part)) for part in PARTS]
         number = PARTS.index(name)
         start = sum(sizes[:number])
         try:
             with h5py.File(self.path, "r") as file:
-                return file["features"][start : start + sizes[number]]
+                if file.attrs["key"] == self._key:
+                    return file["features"][start : start + sizes[number]]
         except READ_ERRORS as error:
             raise DatasetError(
                 f"{self.path} cannot be read ({error}); delete it, and it is made anew"
             ) from error
+        raise DatasetError(
+            f"{self.path} was replaced by another command, with features of another "
+            "split; run one after the other"
+        )
 
 
 def trained_features(
@@ -129,7 +148,7 @@ def _features(
     if not reused:
         _write(path, key, networks, dataset, split, length, progress)
     title = "D's features" if name == "discriminator" else "random-weight D"
-    return DiscriminatorFeatures(title, path, length, split, reused)
+    return DiscriminatorFeatures(title, path, key, length, split, reused)
 
 
 def _write(
@@ -181,7 +200,9 @@ def _file_and_key(
     networks: TrainedNetworks, dataset: Dataset, split: LabelledSplit, name: str
 ) -> tuple[Path, str]:
     """Return the file of kept features, and the key that says what they are of."""
-    digest = hashlib.sha256()
+    # Strides, slopes and the like change no weight, but what comes of it.
+    config = json.dumps(dataclasses.asdict(networks.discriminator.config))
+    digest = hashlib.sha256(config.encode())
     for parameter, array in sorted(networks.discriminator.state_dict().items()):
         if "running" not in parameter:  # those are measured anew
             digest.update(parameter.encode())

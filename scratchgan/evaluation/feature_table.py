@@ -4,7 +4,12 @@ from collections.abc import Sequence
 
 from scratchgan.evaluation.protocols import Score
 from scratchgan.evaluation.published import DCGAN, MNIST, SVHN, Published
-from scratchgan.evaluation.result_table import ResultTable, Row, published_rows
+from scratchgan.evaluation.result_table import (
+    ResultTable,
+    Row,
+    published_rows,
+    source_note,
+)
 
 Scores = dict[str, dict[str, Score]]
 """By name of the features, then by protocol."""
@@ -43,6 +48,8 @@ def feature_table(
         }
         published = by_model.get(matches.get(name, ""))
         note = ", ".join(f"{s.symbol} = {s.setting:.3g}" for s in found.values())
+        if published:
+            note += f"; paper: {source_note(published)}"
         rows.append(Row(name, here, published.figures if published else {}, note))
     others = published_rows(paper, without=[matches[n] for n in scores if n in matches])
     measure = "Error" if in_errors else "Accuracy"

@@ -6,9 +6,10 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from scratchgan.datasets.loader import reduce_images, scale_images
+from scratchgan.datasets.loader import scale_images
 from scratchgan.datasets.schema import Dataset
 from scratchgan.evaluation.labelled_split import LabelledSplit
+from scratchgan.experiments.run_images import read_images
 from scratchgan.models.architecture import NetworkConfig
 
 PARTS = ("train", "validation", "test")
@@ -36,14 +37,6 @@ class Features(ABC):
         """
 
 
-def read_part(dataset: Dataset, split: LabelledSplit, name: str) -> np.ndarray:
-    """Return the images of a part in the order of its rows, uint8 (N, H, W, C)."""
-    rows = getattr(split, name)
-    with dataset.reading():
-        # Rows are ascending; one stretch is read many times faster than rows.
-        return dataset.images[rows[0] : rows[-1] + 1][rows - rows[0]]
-
-
 class RawPixels(Features):
     """Pixels as D sees them, scaled to [-1, 1] and in a row: the simplest control.
 
@@ -63,13 +56,13 @@ class RawPixels(Features):
         split: LabelledSplit,
         network: NetworkConfig | None = None,
     ) -> None:
-        sized = network or dataset
-        self._size = sized.height, sized.width
+        self._sized = sized = network or dataset
         self.length = dataset.channels * sized.height * sized.width
         self._dataset = dataset
         self._split = split
 
     def part(self, name: str) -> np.ndarray:
         """Return the pixels of a part, in [-1, 1]."""
-        pixels = reduce_images(read_part(self._dataset, self._split, name), *self._size)
+        rows = getattr(self._split, name)
+        pixels = read_images(self._dataset, rows, self._sized)
         return scale_images(pixels, "tanh").reshape(len(pixels), -1)

@@ -22,7 +22,8 @@ class LabelledSplit:
     Attributes
     ----------
     labels : ndarray of shape (N,), int64
-        The class of each row of the dataset, 0 to K - 1.
+        The class of each row of the dataset, 0 to K - 1; of others than those below
+        it may be -1.
     class_names : list of str
         K names.
     train, validation, test : ndarray of int64
@@ -161,13 +162,19 @@ def _classes(dataset: Dataset, attribute: str | None) -> tuple[np.ndarray, list[
             else "prepare it from a source with labels, such as class folders"
         )
         raise DatasetError(f"{dataset.path} has no labels; {way_out}")
-    if labels.min() < 0:
+    used = labels[dataset.rows_of_split(("train", "validation", "test"))]
+    if (used < 0).any():
         raise DatasetError(
-            f"{dataset.path} has {int((labels < 0).sum()):,} images without a class "
-            "(label -1), expected a class for each"
+            f"{dataset.path} has {int((used < 0).sum()):,} images without a class "
+            "(label -1), expected a class for each outside the split extra"
         )
     count = int(labels.max()) + 1
     names = dataset.class_names or [str(number) for number in range(count)]
+    if len(names) < count:
+        raise DatasetError(
+            f"{dataset.path} has labels up to {count - 1} and names of {len(names)} "
+            "classes; prepare it again"
+        )
     return labels, names
 
 

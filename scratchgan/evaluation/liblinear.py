@@ -3,7 +3,7 @@
 import numpy as np
 
 from scratchgan.errors import ConfigError
-from scratchgan.evaluation.linear_svm import LinearSVM
+from scratchgan.evaluation.linear_svm import LinearSVM, fit_linear_svm
 
 TOLERANCE = 1e-8
 
@@ -32,8 +32,12 @@ def fit_liblinear(
     weights, biases, objectives = [], [], []
     for number in range(classes):  # one at a time, so that two classes are no exception
         y = np.where(labels == number, 1, -1)
-        machine.fit(x, y)
-        weight, bias = machine.coef_[0], machine.intercept_[0]
+        if (y == -1).all():  # which it refuses to learn
+            ours = fit_linear_svm(x.astype("float64"), labels * 0, 2, c)
+            weight, bias = ours.weight[:, 1], ours.bias[1]
+        else:
+            machine.fit(x, y)
+            weight, bias = machine.coef_[0], machine.intercept_[0]
         slack = np.maximum(0, 1 - y * (x @ weight + bias))
         weights.append(weight)
         biases.append(bias)

@@ -132,14 +132,15 @@ def fit_linear_svm(
     smallest_gain = ROUNDING * float(np.finfo(x.dtype).eps)
     for _ in range(MOST_NEWTON_STEPS):
         gradient = problem.gradient(w, output)
-        gap = to_host(space.inner(gradient, gradient, space.outputs(gradient))) / 2
+        along = space.outputs(gradient)
+        gap = to_host(space.inner(gradient, gradient, along)) / 2
         if not np.isfinite(gap).all():
             raise NonFiniteError("linear SVM: a feature is not a finite number")
         moving &= gap > tolerance * objective
         if not moving.any():
             weights = space.weights(w)
             return LinearSVM(weights[:-1], weights[-1], objective)
-        step, change = problem.newton_step(gradient, output, xp.asarray(moving))
+        step, change = problem.newton_step(gradient, along, output, xp.asarray(moving))
         size = problem.line_search(w, output, step, change)
         w += size * step
         output += size * change
@@ -238,17 +239,18 @@ class _Problem:
         return w - 2 * self.c * self.space.pull(self.y * slack)
 
     def newton_step(
-        self, gradient: Array, output: Array, moving: Array
+        self, gradient: Array, along_gradient: Array, output: Array, moving: Array
     ) -> tuple[Array, Array]:
         """Return the steps s with (1 + 2C·XᵀDX) s = -gradient, roughly, and X·s.
 
-        D has ones for active examples. Classes that do not move get steps of zero.
+        ``along_gradient`` is X·gradient. D has ones for active examples. Classes that
+        do not move get steps of zero.
         """
         xp, space = get_array_module(gradient), self.space
         active = (self.y * output < 1).astype(output.dtype)
         step, change = xp.zeros_like(gradient), xp.zeros_like(output)
         residual = xp.where(moving, -gradient, 0)
-        outputs = space.outputs(residual)
+        outputs = xp.where(moving, -along_gradient, 0)
         square = space.inner(residual, residual, outputs)
         goal = CG_TOLERANCE**2 * square
         direction, along = residual, outputs  # along = X·direction

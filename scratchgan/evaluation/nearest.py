@@ -5,7 +5,7 @@ test image can leak into a choice: runs, numbers of samples and images are given
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import CheckpointError, ConfigError, DatasetError
 from scratchgan.evaluation.labelled_split import LabelledSplit, split_labelled
 from scratchgan.evaluation.run_facts import images_seen, training_minutes
-from scratchgan.experiments.run_images import open_run_dataset, read_images
+from scratchgan.experiments.run_images import open_fitting_dataset, read_images
 from scratchgan.models.dcgan import Generator
 from scratchgan.models.latent import latent_from_seeds
 from scratchgan.pictures import (
@@ -163,9 +163,7 @@ def open_images(
         other classes.
     """
     config = runs[0].config
-    data = open_run_dataset(
-        replace(config, dataset=dataset or config.dataset), data_dir
-    )
+    data = open_fitting_dataset(dataset or config.dataset, config.network, data_dir)
     try:
         split = _split(data, config.network.classes, seed)
     except DatasetError:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchgan.datasets.schema import Dataset
-from scratchgan.evaluation.features import Features, read_part
+from scratchgan.evaluation.features import Features
 from scratchgan.evaluation.labelled_split import LabelledSplit
 from scratchgan.evaluation.pixel_neighbours import knn_classify
 from scratchgan.evaluation.protocols import Method
+from scratchgan.experiments.run_images import read_images
 
 NUMBERS = (1, 3, 5, 9, 15, 25)
 """Values of k that are tried."""
@@ -28,7 +29,8 @@ class Images(Features):
 
     def part(self, name: str) -> np.ndarray:
         """Return the images of a part."""
-        return read_part(self._dataset, self._split, name)
+        rows = getattr(self._split, name)
+        return read_images(self._dataset, rows, self._dataset)
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ class Score:
     accuracy, validation_accuracy : float
         On test and on validation images; means over the draws.
     interval, validation_interval : float or None
-        1.96 standard deviations of the draws; None without draws.
+        1.96 standard deviations of the draws; None for fewer than two.
     tried : dict of float
         Accuracy on validation images for each setting.
     draws : list of float
@@ -208,8 +208,8 @@ def score_features(
         labels=learning.labels_learnt,
         accuracy=float(test.mean()),
         validation_accuracy=float(validation.mean()),
-        interval=_interval(test) if drawn else None,
-        validation_interval=_interval(validation) if drawn else None,
+        interval=_interval(test),
+        validation_interval=_interval(validation),
         tried=tried,
         draws=test.tolist() if drawn else [],
     )
@@ -342,6 +342,6 @@ def _pool(split: LabelledSplit) -> np.ndarray:
     return split.train
 
 
-def _interval(accuracies: np.ndarray) -> float:
+def _interval(accuracies: np.ndarray) -> float | None:
     """Return 1.96 standard deviations of the draws, as the authors print."""
-    return float(1.96 * accuracies.std())
+    return float(1.96 * accuracies.std()) if len(accuracies) > 1 else None

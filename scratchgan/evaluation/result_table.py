@@ -106,10 +106,15 @@ def published_rows(
         Models that have a row of their own already.
     """
     return [
-        Row(row.model, {}, row.figures, row.source + ("" if row.verified else " [?]"))
+        Row(row.model, {}, row.figures, source_note(row))
         for row in table
         if row.model not in without
     ]
+
+
+def source_note(row: Published) -> str:
+    """Return where published figures come from; [?] where that is not certain."""
+    return row.source + ("" if row.verified else " [?]")
 
 
 def _cell(text: str) -> str:

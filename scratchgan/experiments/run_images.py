@@ -26,15 +26,27 @@ def open_run_dataset(config: TrainConfig, data_dir: str | None = None) -> Datase
     DatasetError
         It is not there, or its images do not fit the networks.
     """
-    dataset = open_dataset(find_dataset(config.dataset, data_dir))
-    network = config.network
+    return open_fitting_dataset(config.dataset, config.network, data_dir)
+
+
+def open_fitting_dataset(
+    name: str, network: NetworkConfig, data_dir: str | None = None
+) -> Dataset:
+    """Open a dataset, by name or path, whose images fit networks.
+
+    Raises
+    ------
+    DatasetError
+        It is not there, or its images do not fit.
+    """
+    dataset = open_dataset(find_dataset(name, data_dir))
     try:
         check_size(dataset, network.height, network.width)
         if dataset.channels != network.channels:
             raise DatasetError(
                 f"{dataset.path} holds images of {dataset.channels} channels and the "
-                f"networks are for {network.channels}; give the data of the run with "
-                "--data-dir"
+                f"networks are for {network.channels}; give other data, or prepare it "
+                f"with --channels {network.channels}"
             )
     except DatasetError:
         dataset.close()
@@ -66,9 +78,15 @@ def spread_rows(rows: np.ndarray, count: int | None) -> np.ndarray:
 
 
 def read_images(
-    dataset: Dataset, rows: np.ndarray, network: NetworkConfig
+    dataset: Dataset, rows: np.ndarray, sized: NetworkConfig | Dataset
 ) -> np.ndarray:
-    """Return images of the networks' size, uint8 (N, H, W, C), for any rows.
+    """Return images of the size of networks, or of a dataset, for any rows.
+
+    They are read in blocks, so that no more is in memory than what comes out.
+
+    Returns
+    -------
+    ndarray of shape (N, H, W, C), uint8
 
     Raises
     ------
@@ -76,9 +94,23 @@ def read_images(
         The file is damaged.
     """
     wanted, places = np.unique(rows, return_inverse=True)
+    shape = len(wanted), sized.height, sized.width, dataset.channels
+    images = np.empty(shape, np.uint8)
+    for start in range(0, len(wanted), BLOCK):
+        block = wanted[start : start + BLOCK]
+        pixels = _read_block(dataset, block)
+        images[start : start + len(block)] = reduce_images(pixels, *shape[1:3])
+    return images if np.array_equal(wanted, rows) else images[places]
+
+
+def _read_block(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Return the images of some ascending rows, as they are in the file."""
     with dataset.reading():
-        pixels = dataset.images[wanted] if len(wanted) else dataset.images[:0]
-    return reduce_images(pixels, network.height, network.width)[places]
+        # One stretch is read many times faster than row by row.
+        if rows[-1] - rows[0] < 4 * len(rows):
+            stretch = dataset.images[rows[0] : rows[-1] + 1]
+            return stretch[rows - rows[0]]
+        return dataset.images[rows]
 
 
 def stream_images(
@@ -94,15 +126,7 @@ def stream_images(
     labels = dataset.labels if network.classes else None
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
-        # One stretch is read many times faster than row by row.
-        if block[-1] - block[0] < 4 * len(block):
-            with dataset.reading():
-                stretch = dataset.images[block[0] : block[-1] + 1]
-            pixels = reduce_images(
-                stretch[block - block[0]], network.height, network.width
-            )
-        else:
-            pixels = read_images(dataset, block, network)
+        pixels = read_images(dataset, block, network)
         yield block, pixels, None if labels is None else labels[block]
         if progress:
             progress(start + len(block), len(rows))

@@ -1,6 +1,7 @@
 """``scratchgan evaluate baselines`` as a user runs it."""
 
 import json
+import tracemalloc
 
 import h5py
 import numpy as np
@@ -10,10 +11,11 @@ from click.testing import CliRunner
 
 from scratchgan.commands import main
 from scratchgan.datasets.schema import open_dataset
-from scratchgan.evaluation.kmeans_baseline import KMeansBaseline
+from scratchgan.evaluation.kmeans_baseline import KMeansBaseline, mean_and_deviation
 from scratchgan.evaluation.kmeans_features import learn_kmeans
 from scratchgan.evaluation.labelled_split import split_labelled
 from scratchgan.evaluation.pixel_neighbours import knn_classify
+from scratchgan.evaluation.protocols import AUTHORS_GRID
 from scratchgan.evaluation.published import CIFAR10, SVHN
 
 CIFAR10_NAMES = "airplane automobile bird cat deer dog frog horse ship truck".split()
@@ -99,6 +101,18 @@ def test_kmeans_knows_training_images_alone(work):
     )
 
 
+def test_standardising_needs_no_second_copy_of_the_features(rng):
+    features = rng.normal(5, 2, (20_000, 8)).astype(np.float32)
+    tracemalloc.start()
+    mean, deviation = mean_and_deviation(features)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < features.nbytes / 2
+    exact = features.astype(np.float64)
+    np.testing.assert_allclose(mean, exact.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(deviation, exact.std(axis=0), rtol=1e-6)
+
+
 def test_test_images_choose_nothing(work):
     before = numbers("--centroids", 4)
     with h5py.File("colours.h5", "r+") as file:
@@ -126,6 +140,7 @@ def test_the_papers_rows_stand_beside_and_are_marked(work):
     assert exemplar == "| Exemplar CNN | not run here | 84.3 % | [P] table 1 |"
     ours = next(line for line in lines if line.startswith("| 1-layer K-means, 4"))
     assert "| 80.6 % |" in ours  # the paper's figure beside ours
+    assert ours.endswith("; paper: [P] table 1 |")
 
 
 def test_errors_where_the_papers_table_has_errors(work):
@@ -140,6 +155,23 @@ def test_errors_where_the_papers_table_has_errors(work):
     assert row["here"]["full"] == f"{100 * (1 - accuracy):.2f} %"
     assert row["paper"] == SVHN[0].figures
     assert facts["table"]["title"] == "Error on test images"
+
+
+def test_a_thousand_labels_are_the_papers_protocol(work):
+    images, labels = coloured(count=3000, size=4)
+    names = ["red", "green"]
+    kept = labels < 2
+    dataset_of(
+        work / "two.h5", images[kept], labels=labels[kept], class_names=names
+    ).close()
+    options = ("--dataset", "two.h5", "--method", "pixels", "--draws", 2, "--json")
+    one = json.loads(evaluate(*options, "--labels", 1000).stdout)
+    both = evaluate(*options, "--labels", 1000, "--protocol", "1000-labels")
+    two = json.loads(both.stdout)
+    assert two["table"]["columns"] == one["table"]["columns"] == ["1000-labels"]
+    assert one["scores"] == two["scores"]
+    tried = one["scores"]["raw pixels"]["1000-labels"]["tried"]
+    assert {str(c) for c in AUTHORS_GRID} <= tried.keys()
 
 
 def test_a_dataset_must_be_named(work):

@@ -108,6 +108,32 @@ def test_curve_has_the_runs_other_checkpoints(work):
     assert facts["raw_pixels"] is None
 
 
+def test_a_curve_without_a_run_is_refused_before_any_work(work):
+    [checkpoint] = (work / "runs").rglob("step-000008.h5")
+    (work / "lone").mkdir()
+    lone = checkpoint.rename(work / "lone" / "d.h5")
+    command = ["evaluate", "features", str(lone), "--curve", "--dataset", "colours.h5"]
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 1
+    assert "leave --curve away" in result.stderr
+    assert not (work / "lone" / "features").exists()
+
+
+@pytest.mark.parametrize("command", [("features", "1"), ("baselines",)])
+def test_a_folder_that_takes_no_results_is_refused_before_any_work(
+    work, monkeypatch, command
+):
+    def refuse(path, *args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    arguments = [*command, "--dataset", "colours.h5", "--out", "taken"]
+    result = CliRunner().invoke(main, ["evaluate", *arguments])
+    assert result.exit_code == 1
+    assert "cannot write taken: Permission denied" in result.stderr
+    assert not list((work / "runs").rglob("features"))
+
+
 def test_an_attribute_as_the_class(work):
     facts = numbers("--attribute", "red", "--no-controls")
     assert facts["accuracy"] > 0.6

@@ -1,5 +1,6 @@
 """Features of a dataset: what is in the file, when it is made anew, what it knows."""
 
+import dataclasses
 import os
 
 import h5py
@@ -16,6 +17,7 @@ from scratchgan.evaluation.discriminator_features import (
 from scratchgan.evaluation.labelled_split import split_labelled
 from scratchgan.evaluation.pooled_features import pooled_features
 from scratchgan.experiments.frozen_statistics import freeze
+from scratchgan.models.dcgan import Discriminator
 
 
 @pytest.fixture
@@ -53,6 +55,31 @@ def test_another_split_makes_it_anew(networks, tmp_path):
         other = trained_features(networks, dataset, split_labelled(dataset, seed=1))
         assert other.path == first.path
         assert not other.reused
+
+
+def test_a_file_that_another_split_replaced_is_not_read(networks, tmp_path):
+    """Two commands at once: rows of the other split must not pass for ours."""
+    images, labels = coloured()
+    with dataset_of(tmp_path / "all.h5", images, labels=labels) as dataset:
+        first = trained_features(networks, dataset, split_labelled(dataset, seed=0))
+        trained_features(networks, dataset, split_labelled(dataset, seed=1))
+        with pytest.raises(DatasetError, match="replaced by another command"):
+            first.part("train")
+
+
+def test_another_architecture_with_the_same_weights_makes_it_anew(networks, dataset):
+    split = split_labelled(dataset)
+    first = random_features(networks, dataset, split, 0)
+    before = first.part("train")
+    steeper = dataclasses.replace(
+        networks.discriminator.config, negative_slope=0.5, strides=(4, 1)
+    )
+    other = dataclasses.replace(networks, discriminator=Discriminator(steeper))
+    after = random_features(other, dataset, split, 0)
+    assert after.path == first.path
+    assert not after.reused
+    assert after.length != first.length
+    assert len(after.part("train")) == len(before)
 
 
 def test_a_damaged_file_is_made_anew(networks, dataset):

@@ -114,6 +114,23 @@ def test_no_labels_no_class_one_class(make):
         split_labelled(dataset)
 
 
+def test_images_that_are_not_used_need_no_class(make):
+    own = np.tile([0, 0, 1, 2, 3], 40).astype("uint8")
+    some = np.where(own == 3, -1, LABELS)
+    with make(labels=some, split=own) as dataset:
+        split = split_labelled(dataset)
+        assert (split.labels[np.concatenate(parts(split))] >= 0).all()
+        assert split.class_names == ["0", "1", "2", "3"]
+
+
+def test_more_classes_than_names_are_refused(make):
+    with (
+        make(labels=LABELS, class_names=["a", "b", "c"]) as dataset,
+        pytest.raises(DatasetError, match="labels up to 3 and names of 3"),
+    ):
+        split_labelled(dataset)
+
+
 def test_stratified_parts_hold_all_rows():
     rows = np.arange(3, 200, 2)
     drawn = draw_stratified(LABELS, rows, (0.7, 0.3), np.random.default_rng(0))

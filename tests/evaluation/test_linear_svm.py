@@ -106,11 +106,36 @@ def test_a_class_without_examples_is_never_chosen():
     assert set(machine.predict(x)) <= {0, 1}
 
 
+@pytest.mark.extras
+def test_liblinear_leaves_out_a_class_without_examples():
+    pytest.importorskip("sklearn")
+    from scratchgan.evaluation.liblinear import fit_liblinear
+
+    x, labels = clusters(50, 5, 2)
+    labels = labels * 2  # none of class 1
+    machine = fit_liblinear(x, labels, 3, 1.0)
+    assert set(machine.predict(x)) <= {0, 2}
+    np.testing.assert_allclose(machine.objective, objective(machine, x, labels, 1.0))
+
+
 def test_x_is_left_as_it_was():
     x, labels = clusters(50, 5, 2)
     before = x.copy()
     fit_linear_svm(x, labels, 2, 1.0)
     np.testing.assert_array_equal(x, before)
+
+
+def test_features_are_read_once_for_a_gradient_and_its_step(monkeypatch):
+    """Passes over the features are what a fit costs."""
+    x, labels = clusters(60, 7, 2)
+    passes = []
+    products = linear_svm._products
+    monkeypatch.setattr(
+        linear_svm, "_products", lambda x, w: passes.append(w.copy()) or products(x, w)
+    )
+    fit_linear_svm(x, labels, 2, 0.1)
+    directions = {abs(w).tobytes() for w in passes}
+    assert len(directions) == len(passes)
 
 
 def test_separable_classes_are_separated():

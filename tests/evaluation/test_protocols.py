@@ -83,6 +83,15 @@ def test_full_fits_all_training_images_and_scores_the_test_images():
     assert (score.interval, score.draws) == (None, [])
 
 
+def test_one_draw_has_no_interval():
+    features, split = make()
+    once = dataclasses.replace(FEW, draws=1)
+    score = score_features(features, split, once, SVM)
+    assert len(score.draws) == 1
+    assert (score.interval, score.validation_interval) == (None, None)
+    assert "±" not in str(score)
+
+
 def test_test_features_are_asked_for_last_and_choose_nothing():
     features, split = make()
     before = score_features(features, split, FEW, SVM)

@@ -75,6 +75,7 @@ def baselines(
     from scratchgan.datasets.schema import open_dataset
     from scratchgan.evaluation.feature_table import feature_table
     from scratchgan.evaluation.published import papers_table
+    from scratchgan.files import check_writable
 
     if dataset is None:
         raise click.UsageError("which labelled dataset? give --dataset NAME")
@@ -84,6 +85,7 @@ def baselines(
         split, protocols, skipped = chosen_protocols(
             data, seed, attribute, protocol, labels, draws
         )
+        check_writable(out)
         scores: dict = {}
         rows = {}
         for name in dict.fromkeys(method or METHODS):

@@ -17,7 +17,6 @@ from scratchgan.commands.evaluate.shared import (
     chosen_protocols,
     describe_split,
     linear_svm,
-    open_labelled,
     score_all,
     write_table,
 )
@@ -82,15 +81,20 @@ def features(
     from scratchgan.evaluation.pooled_features import feature_length
     from scratchgan.evaluation.published import papers_table
     from scratchgan.evaluation.run_facts import describe_run, images_seen
+    from scratchgan.experiments.run_images import open_fitting_dataset
+    from scratchgan.files import check_writable
 
     began = time.perf_counter()
     networks = open_run(run, runs, device)
     network = networks.config.network
     length = feature_length(network)
-    with open_labelled(dataset or networks.config.dataset, data_dir, network) as data:
+    others = _other_checkpoints(networks) if curve else []
+    name = dataset or networks.config.dataset
+    with open_fitting_dataset(name, network, data_dir) as data:
         split, protocols, skipped = chosen_protocols(
             data, seed, attribute, protocol, labels, draws
         )
+        check_writable(out)
         seen = images_seen(networks.config, data, split.test)
         remark = (
             f"D has seen {seen:,} of the {len(split.test):,} test images in training, "
@@ -104,10 +108,9 @@ def features(
         if controls:
             measured["random-weight D"] = _of_random(networks, data, split, seed)
             measured["raw pixels"] = RawPixels(data, split, network)
-        if curve:
-            for other in _other_checkpoints(networks):
-                made = _of_run(other, data, split)
-                measured[f"D's features, step {other.step:,}"] = made
+        for other in others:
+            made = _of_run(other, data, split)
+            measured[f"D's features, step {other.step:,}"] = made
         svm = linear_svm(solver, networks.device)
         methods = {name: (made, svm) for name, made in measured.items()}
         scores = score_all(methods, split, protocols, seed)
@@ -168,11 +171,24 @@ def _noted(made: DiscriminatorFeatures) -> DiscriminatorFeatures:
 
 
 def _other_checkpoints(networks: TrainedNetworks) -> list[TrainedNetworks]:
-    """Return the run's other checkpoints, ascending."""
+    """Return the run's other checkpoints, ascending.
+
+    Raises
+    ------
+    CheckpointError
+        The checkpoint lies in no run's folder, so that there are no others.
+    """
+    from scratchgan.errors import CheckpointError
     from scratchgan.experiments.networks import load_networks
     from scratchgan.training.run_folder import run_of_checkpoint
 
-    folder = run_of_checkpoint(networks.checkpoint)
+    try:
+        folder = run_of_checkpoint(networks.checkpoint)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{networks.checkpoint} does not lie in a run folder and has no other "
+            "checkpoints beside it; leave --curve away, or give the run"
+        ) from error
     return [
         load_networks(str(folder.checkpoint_file(step)), Path(), networks.device)
         for step in folder.checkpoint_steps()

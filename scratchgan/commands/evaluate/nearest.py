@@ -201,7 +201,12 @@ def _table(
 ) -> ResultTable:
     """Return the paper's table 3 with these runs in it."""
     from scratchgan.evaluation.published import MNIST
-    from scratchgan.evaluation.result_table import ResultTable, Row, published_rows
+    from scratchgan.evaluation.result_table import (
+        ResultTable,
+        Row,
+        published_rows,
+        source_note,
+    )
 
     published = {row.model: row for row in MNIST}
     names = ["Real data", *(PAPER_ROWS.get(run.config.preset, "") for run in runs)]
@@ -220,9 +225,7 @@ def _table(
             str(size): f"{error * 100:.2f} %" for size, error in result.errors.items()
         }
         paper = published.get(name)
-        note = "" if paper is None else f"paper: {paper.source}"
-        if paper is not None and not paper.verified:
-            note += " [?]"
+        note = "" if paper is None else f"paper: {source_note(paper)}"
         rows.append(Row(title, here, paper.figures if paper else {}, note))
         sizes |= result.errors.keys()
         used.append(name)

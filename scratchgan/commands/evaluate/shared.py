@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from scratchgan.evaluation.labelled_split import LabelledSplit
     from scratchgan.evaluation.protocols import Method, Protocol, Score
     from scratchgan.evaluation.result_table import ResultTable
-    from scratchgan.models.architecture import NetworkConfig
 
 # Repeated from scratchgan.evaluation.protocols, which loads NumPy; a test compares them.
 PROTOCOL_NAMES = ("full", "400-per-class", "1000-labels")
@@ -41,36 +40,6 @@ PROTOCOL_OPTIONS = (
     click.option("--solver", type=click.Choice(["scratch", "liblinear"]), default="scratch", show_default=True, help="What finds the SVM; liblinear, for comparison, needs scratchgan[svm]."),
 )
 # fmt: on
-
-
-def open_labelled(
-    dataset: str, data_dir: str | None, network: NetworkConfig
-) -> Dataset:
-    """Open a dataset whose images fit a network.
-
-    Raises
-    ------
-    DatasetError
-        It is not there, or its images do not fit.
-    """
-    from scratchgan.datasets.catalogue import find_dataset
-    from scratchgan.datasets.loader import check_size
-    from scratchgan.datasets.schema import open_dataset
-    from scratchgan.errors import DatasetError
-
-    opened = open_dataset(find_dataset(dataset, data_dir))
-    try:
-        check_size(opened, network.height, network.width)
-        if opened.channels != network.channels:
-            raise DatasetError(
-                f"{opened.path} holds images of {opened.channels} channels, the "
-                f"network is for {network.channels}; prepare it with --channels "
-                f"{network.channels}"
-            )
-    except DatasetError:
-        opened.close()
-        raise
-    return opened
 
 
 def chosen_protocols(
@@ -100,10 +69,12 @@ def chosen_protocols(
     split = split_labelled(data, seed=seed, attribute=attribute)
     if split.note:
         note(f"note: {split.note}")
-    wanted = [PROTOCOLS[name] for name in dict.fromkeys(names)]
     if labels is not None:
-        wanted.append(Protocol(f"{labels}-labels", total=labels))
-    wanted = wanted or [PROTOCOLS["full"]]
+        names += (f"{labels}-labels",)
+    wanted = [
+        PROTOCOLS.get(name) or Protocol(name, total=labels)  # 1000-labels is published
+        for name in dict.fromkeys(names or ["full"])
+    ]
     if draws is not None:
         changes = {"draws": draws, "draws_to_choose": min(10, draws)}
         wanted = [dataclasses.replace(protocol, **changes) for protocol in wanted]
