@@ -1,7 +1,7 @@
 """How fast nearest neighbours are found: what ``scratchgan bench nearest`` measures.
 
 No search by brute force can be faster than the matrix product of queries and
-references that it needs. So the two take turns, block by block, and what else the
+references that it needs. So the two take turns, a few blocks each, and what else the
 machine does slows both.
 """
 
@@ -19,6 +19,9 @@ from scratchgan.evaluation.nearest_search import Found, Queries
 from scratchgan.functional.parallel import thread_count
 
 CLASSES = 10
+TURN = 8
+"""Blocks of a turn, after one that is not counted: for some time after a product BLAS's
+threads still wait for another one, and keep the cores from the search's threads."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,13 @@ def measure_nearest(
     blocks = -(-references // len(classes))
     # BLAS's own threads, for the products alone; `search` deals them out itself.
     with threadpoolctl.threadpool_limits(thread_count(), user_api="blas"):
-        for number in range(blocks + 1):
-            vectors = rng.random((len(classes), side * side), np.float32)
-            block = device.put(vectors)
+        for first in range(0, blocks, TURN):
             for work, seconds in zip((search, multiply), times, strict=True):
-                taken = _seconds(work, block)
-                if number:  # the first one warms up
-                    seconds.append(taken)
+                for number in range(min(TURN, blocks - first) + 1):
+                    vectors = rng.random((len(classes), side * side), np.float32)
+                    taken = _seconds(work, device.put(vectors))
+                    if number:
+                        seconds.append(taken)
     search_seconds, product_seconds = map(statistics.median, times)
     operations = 2 * queries * len(classes) * side * side
     return NearestTimes(
