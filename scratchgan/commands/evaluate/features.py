@@ -27,6 +27,8 @@ from scratchgan.commands.progress import note, progress_bar
 if TYPE_CHECKING:
     from scratchgan.datasets.schema import Dataset
     from scratchgan.evaluation.discriminator_features import DiscriminatorFeatures
+    from scratchgan.evaluation.feature_table import Scores
+    from scratchgan.evaluation.features import Features
     from scratchgan.evaluation.labelled_split import LabelledSplit
     from scratchgan.experiments.networks import TrainedNetworks
 
@@ -77,10 +79,9 @@ def features(
     validation images; test images only test.
     """
     from scratchgan.evaluation.feature_table import OURS, feature_table
-    from scratchgan.evaluation.features import RawPixels
     from scratchgan.evaluation.pooled_features import feature_length
     from scratchgan.evaluation.published import papers_table
-    from scratchgan.evaluation.run_facts import describe_run, images_seen
+    from scratchgan.evaluation.run_facts import describe_run
     from scratchgan.experiments.run_images import open_fitting_dataset
     from scratchgan.files import check_writable
 
@@ -95,22 +96,8 @@ def features(
             data, seed, attribute, protocol, labels, draws
         )
         check_writable(out)
-        seen = images_seen(networks.config, data, split.test)
-        remark = (
-            f"D has seen {seen:,} of the {len(split.test):,} test images in training, "
-            "without labels; data prepare --test N holds some out"
-            if seen
-            else ""
-        )
-        if remark:
-            note(f"note: {remark}")
-        measured = {"D's features": _of_run(networks, data, split)}
-        if controls:
-            measured["random-weight D"] = _of_random(networks, data, split, seed)
-            measured["raw pixels"] = RawPixels(data, split, network)
-        for other in others:
-            made = _of_run(other, data, split)
-            measured[f"D's features, step {other.step:,}"] = made
+        remark = _seen_in_training(networks, data, split)
+        measured = _features(networks, others, data, split, controls, seed)
         svm = linear_svm(solver, networks.device)
         methods = {name: (made, svm) for name, made in measured.items()}
         scores = score_all(methods, split, protocols, seed)
@@ -123,27 +110,71 @@ def features(
         }
         paper = papers_table(data.info()["kind"], split.class_names)
     table = feature_table(scores, [p.name for p in protocols], paper, made_with, OURS)
-    first = protocols[0].name
-    facts: dict[str, Any] = {
+    facts = {
         "checkpoint": str(networks.checkpoint),
         "step": networks.step,
         "feature_length": length,
-        "protocol": first,
-        "accuracy": scores["D's features"][first].accuracy,
-        "random_weights": _accuracy(scores, "random-weight D", first),
-        "raw_pixels": _accuracy(scores, "raw pixels", first),
-        "scores": {
-            name: {p: asdict(score) for p, score in found.items()}
-            for name, found in scores.items()
-        },
+        **_numbers(scores, protocols[0].name),
         "skipped": skipped,
         "seed": seed,
     }
     write_table(out, "features", table, facts, as_json)
 
 
-def _accuracy(scores: dict, name: str, protocol: str) -> float | None:
-    return scores[name][protocol].accuracy if name in scores else None
+def _seen_in_training(
+    networks: TrainedNetworks, data: Dataset, split: LabelledSplit
+) -> str:
+    """Return a remark, noted on stderr too, if D has seen test images; else ""."""
+    from scratchgan.evaluation.run_facts import images_seen
+
+    seen = images_seen(networks.config, data, split.test)
+    if not seen:
+        return ""
+    remark = (
+        f"D has seen {seen:,} of the {len(split.test):,} test images in training, "
+        "without labels; data prepare --test N holds some out"
+    )
+    note(f"note: {remark}")
+    return remark
+
+
+def _features(
+    networks: TrainedNetworks,
+    others: list[TrainedNetworks],
+    data: Dataset,
+    split: LabelledSplit,
+    controls: bool,
+    seed: int,
+) -> dict[str, Features]:
+    """Return all features that are measured, by name."""
+    from scratchgan.evaluation.features import RawPixels
+
+    measured: dict[str, Features] = {"D's features": _of_run(networks, data, split)}
+    if controls:
+        measured["random-weight D"] = _of_random(networks, data, split, seed)
+        measured["raw pixels"] = RawPixels(data, split, networks.config.network)
+    for other in others:
+        made = _of_run(other, data, split)
+        measured[f"D's features, step {other.step:,}"] = made
+    return measured
+
+
+def _numbers(scores: Scores, protocol: str) -> dict[str, Any]:
+    """Return the scores as plain values: those of one protocol first, then all."""
+
+    def accuracy(name: str) -> float | None:
+        return scores[name][protocol].accuracy if name in scores else None
+
+    return {
+        "protocol": protocol,
+        "accuracy": accuracy("D's features"),
+        "random_weights": accuracy("random-weight D"),
+        "raw_pixels": accuracy("raw pixels"),
+        "scores": {
+            name: {p: asdict(score) for p, score in found.items()}
+            for name, found in scores.items()
+        },
+    }
 
 
 def _of_run(
