@@ -177,4 +177,4 @@ def test_a_thousand_labels_are_the_papers_protocol(work):
 def test_a_dataset_must_be_named(work):
     result = evaluate()
     assert result.exit_code == 2
-    assert "give --dataset NAME" in result.stderr
+    assert "Missing option '--dataset'" in result.stderr

@@ -38,6 +38,7 @@ Examples:
 
 # fmt: off
 OPTIONS = (
+    click.option("--dataset", metavar="NAME|PATH", required=True, help="Labelled dataset."),
     *PROTOCOL_OPTIONS,
     click.option("--method", type=click.Choice(METHODS), multiple=True, help="Which to measure; may be given several times.  [default: all]"),
     click.option("--centroids", type=click.IntRange(2, 10_000), default=400, show_default=True, help="Of K-means; the paper's table has 4,800."),
@@ -50,7 +51,7 @@ OPTIONS = (
 @click.command(epilog=_EXAMPLES)
 @options(*OPTIONS)
 def baselines(
-    dataset: str | None,
+    dataset: str,
     attribute: str | None,
     protocol: tuple[str, ...],
     labels: int | None,
@@ -77,8 +78,6 @@ def baselines(
     from scratchgan.evaluation.published import papers_table
     from scratchgan.files import check_writable
 
-    if dataset is None:
-        raise click.UsageError("which labelled dataset? give --dataset NAME")
     began = time.perf_counter()
     svm = linear_svm(solver, resolve_device(device))
     with open_dataset(find_dataset(dataset, data_dir)) as data:

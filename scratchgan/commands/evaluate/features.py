@@ -43,6 +43,7 @@ Examples:
 # fmt: off
 OPTIONS = (
     click.argument("run"),
+    click.option("--dataset", metavar="NAME|PATH", help="Labelled dataset.  [default: the run's own]"),
     *PROTOCOL_OPTIONS,
     click.option("--controls/--no-controls", default=True, show_default=True, help="Also measure a random-weight D and raw pixels."),
     click.option("--curve", is_flag=True, help="Also measure every other checkpoint that the run has kept."),

@@ -32,7 +32,6 @@ OUTPUT_OPTIONS = (
 RUNS_OPTION = click.option("--runs", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True, help="Folder in which names and numbers of runs are looked up.")
 SEED_OPTION = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws everything that is drawn by lot.")
 PROTOCOL_OPTIONS = (
-    click.option("--dataset", metavar="NAME|PATH", help="Labelled dataset.  [default: the run's own]"),
     click.option("--attribute", metavar="NAME", help="Take this 0/1 attribute as the class, instead of the labels."),
     click.option("--protocol", type=click.Choice(PROTOCOL_NAMES), multiple=True, help="Labels to learn from; may be given several times: all training images, the paper's 400 of each class, the paper's 1,000 in all.  [default: full]"),
     click.option("--labels", type=click.IntRange(min=2), help="Also learn from this number of labels, the same number of each class."),
