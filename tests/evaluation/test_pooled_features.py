@@ -11,7 +11,7 @@ from scratchgan.evaluation.pooled_features import (
     max_pool_to_grid,
     pooled_features,
 )
-from scratchgan.models.architecture import NetworkConfig
+from scratchgan.models.dcgan import Discriminator
 from scratchgan.training.presets import PRESETS
 
 
@@ -66,7 +66,14 @@ def test_features_are_all_conv_layers_from_the_image_inwards(networks):
 
 def test_dense_layers_are_left_out(networks):
     network = dataclasses.replace(
-        PRESETS["tf28"].network, height=8, width=8, widths=(2, 3), strides=(2, 2)
+        networks.config.network, discriminator_hidden=(7,), ends="linear"
     )
-    assert feature_length(network) == 16 * 2 + 4 * 3
-    assert isinstance(network, NetworkConfig)
+    with_dense = dataclasses.replace(
+        networks,
+        config=dataclasses.replace(networks.config, network=network),
+        discriminator=Discriminator(network).eval(),
+    )
+    images = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
+    assert [name for name, _ in with_dense.activations(images)][-1] == "hidden1"
+    assert feature_length(network) == 16 * 4 + 4 * 8
+    assert pooled_features(with_dense, images).shape == (5, 16 * 4 + 4 * 8)
