@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchgan.datasets.synthetic import DRAWING_MODULES
-from scratchgan.pictures import image_grid, save_png
+from scratchgan.storage.pictures import image_grid, save_png
+from scratchgan.synthetic.prepare import DRAWING_MODULES
 
 IMAGES = Path(__file__).parent / "images"
 WIDTH = 700

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from scratchgan.datasets.published import PUBLISHED
+from scratchgan.datasets.download.published import PUBLISHED
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.training.presets import PRESETS
 

@@ -14,7 +14,7 @@ import threadpoolctl
 from scratchgan import __version__
 from scratchgan.backend import CPU, Device, get_array_module, gpu_status, to_host
 from scratchgan.errors import DeviceError
-from scratchgan.functional.conv import DEFAULT_IMPL
+from scratchgan.functional.conv.primitives import DEFAULT_IMPL
 from scratchgan.gradcheck import check_layers
 from scratchgan.kernels.products import product as matrix_product
 from scratchgan.machine import usable_cores

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from scratchgan.backend import CPU, Device
-from scratchgan.functional.conv import IMPLEMENTATIONS
+from scratchgan.functional.conv.primitives import IMPLEMENTATIONS
 from scratchgan.functional.labels import one_hot
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.models.dcgan import Discriminator, Generator

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchgan.datasets.schema import Dataset, open_dataset
-from scratchgan.datasets.writer import DatasetWriter
+from scratchgan.datasets.format.dataset import Dataset, open_dataset
+from scratchgan.datasets.format.writer import DatasetWriter
 
 
 def dataset_of(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchgan.datasets.writer import DatasetWriter
+from scratchgan.datasets.format.writer import DatasetWriter
 
 
 def draw_rooms(

@@ -107,7 +107,7 @@ def backend(request, monkeypatch):
 @pytest.fixture
 def fast_everywhere(monkeypatch):
     """Let the fast convolution take every shape it can, in several small chunks."""
-    from scratchgan.functional import conv_fast
+    from scratchgan.functional.conv import fast as conv_fast
 
     monkeypatch.setattr(conv_fast, "FEWEST_SAVED", 0)
     monkeypatch.setattr(conv_fast, "FEWEST_PRODUCTS", 0)
@@ -118,7 +118,7 @@ def fast_everywhere(monkeypatch):
 @pytest.fixture
 def launches_for_nothing(monkeypatch):
     """Let convolution by strips make several products, as it does with many images."""
-    from scratchgan.functional import conv_strips
+    from scratchgan.functional.conv import strips as conv_strips
 
     monkeypatch.setattr(conv_strips, "LAUNCH_VALUES", 0)
     conv_strips._cut.cache_clear()

@@ -575,7 +575,7 @@ TRAININGS = {
 
 def build_gan(name, dtype="float64"):
     """Return the case's networks and optimisers, weights drawn from its name."""
-    from scratchgan.optim import Adam
+    from scratchgan.optim.adam import Adam
 
     case = TRAININGS[name]
     rng = seeded(f"weights of {name}")

@@ -10,9 +10,10 @@ import pytest
 
 import scratchgan
 from scratchgan import nn
-from scratchgan.functional import conv, losses
+from scratchgan.functional import losses
+from scratchgan.functional.conv import primitives as conv
 from scratchgan.models.dcgan import Discriminator, Generator
-from scratchgan.optim import Adam
+from scratchgan.optim.adam import Adam
 from scratchgan.testing import check_layer, gradient_errors
 
 MODULES = sorted(

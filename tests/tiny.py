@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 
 from scratchgan.backend import CPU
-from scratchgan.datasets.schema import open_dataset
-from scratchgan.datasets.writer import DatasetWriter
+from scratchgan.datasets.format.dataset import open_dataset
+from scratchgan.datasets.format.writer import DatasetWriter
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.loop import train
-from scratchgan.training.run_folder import create_run
-from scratchgan.training.state import new_state
+from scratchgan.training.run.folder import create_run
+from scratchgan.training.run.state import new_state
 
 NETWORK = NetworkConfig(
     height=8, width=8, latent_dim=4, widths=(4, 8), strides=(2, 2), gamma_std=0.0

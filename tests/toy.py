@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scratchgan.datasets.writer import DatasetWriter
+from scratchgan.datasets.format.writer import DatasetWriter
 
 TEXTS = {"name": "toy", "title": "A toy", "source": "test", "licence": "MIT"}
 FILES = ["a.png", "żółw.png", "\udcff.png", 'quo"te,\nline.png', "=1+1.png"]

@@ -18,7 +18,7 @@ from scratchgan.functional.parallel import one_blas_thread, set_thread_count
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig, config_from_dict
-from scratchgan.training.state import new_state
+from scratchgan.training.run.state import new_state
 from scratchgan.training.step import train_step
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from scratchgan.datasets.format.dataset import open_dataset
+from scratchgan.datasets.format.writer import DatasetWriter
 from scratchgan.datasets.loader import BatchLoader
-from scratchgan.datasets.schema import open_dataset
-from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import ConfigError
 
 FAST_SECONDS = 4.0

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scratchgan.functional.conv import (
+from scratchgan.functional.conv.primitives import (
     IMPLEMENTATIONS,
     conv2d,
     conv2d_input_grad,
     conv2d_weight_grad,
 )
+from scratchgan.functional.conv.shapes import Padding, Pair
 from scratchgan.functional.parallel import empty, one_blas_thread
-from scratchgan.functional.shapes import Padding, Pair
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.architecture import Stage, plan_discriminator, plan_generator
 from scratchgan.training.config import TrainConfig

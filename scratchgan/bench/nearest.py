@@ -14,9 +14,9 @@ import numpy as np
 import threadpoolctl
 
 from scratchgan.backend import Array, Device, get_array_module, to_host
-from scratchgan.evaluation.nearest_references import block_size
-from scratchgan.evaluation.nearest_search import Found, Queries
 from scratchgan.functional.parallel import thread_count
+from scratchgan.paper.nearest.references import block_size
+from scratchgan.paper.nearest.search import Found, Queries
 
 CLASSES = 10
 TURN = 8

@@ -20,8 +20,8 @@ import numpy as np
 from PIL import Image
 
 from scratchgan.bench.step import peak_memory
-from scratchgan.datasets.images import decode_image
-from scratchgan.datasets.prepare import PrepareOptions, prepare
+from scratchgan.datasets.decode_image import decode_image
+from scratchgan.datasets.prepare.preparation import PrepareOptions, prepare
 from scratchgan.machine import usable_cores
 
 TURNS = 3

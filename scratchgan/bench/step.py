@@ -21,9 +21,9 @@ from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
-from scratchgan.training.device_memory import step_memory
+from scratchgan.training.forecast.device_memory import step_memory
 from scratchgan.training.recorded_step import RecordedStep
-from scratchgan.training.state import TrainingState, new_state
+from scratchgan.training.run.state import TrainingState, new_state
 from scratchgan.training.step import Batch, StepLosses, train_step
 
 WARM_UP_STEPS = 3

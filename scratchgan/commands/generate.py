@@ -55,11 +55,11 @@ def generate(
 
     from scratchgan.backend import resolve_device
     from scratchgan.errors import ConfigError
-    from scratchgan.files import make_folder
-    from scratchgan.pictures import image_grid, save_png
+    from scratchgan.storage.files import make_folder
+    from scratchgan.storage.pictures import image_grid, save_png
     from scratchgan.training.preview import generate_images, labels_for_grid
-    from scratchgan.training.run_folder import find_checkpoint
-    from scratchgan.training.state import load_generator
+    from scratchgan.training.run.folder import find_checkpoint
+    from scratchgan.training.run.state import load_generator
 
     if seeds is not None and count is not None:
         raise click.UsageError("give --seeds or --count, not both")

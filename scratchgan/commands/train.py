@@ -140,12 +140,12 @@ def _configure_network(network: NetworkConfig, given: dict[str, Any]) -> Network
 
 def _start(config: TrainConfig, out: Path, data_dir: str | None, dry_run: bool) -> None:
     from scratchgan.backend import resolve_device
-    from scratchgan.datasets.schema import open_dataset
+    from scratchgan.datasets.format.dataset import open_dataset
     from scratchgan.training import launch
-    from scratchgan.training.device_memory import explained
-    from scratchgan.training.forecast import forecast
-    from scratchgan.training.run_folder import create_run
-    from scratchgan.training.state import new_state
+    from scratchgan.training.forecast.device_memory import explained
+    from scratchgan.training.forecast.estimate import forecast
+    from scratchgan.training.run.folder import create_run
+    from scratchgan.training.run.state import new_state
 
     device = resolve_device(config.device)
     launch.prepare_device(config, device)
@@ -180,10 +180,10 @@ def _resume(
 ) -> None:
     from scratchgan.backend import resolve_device
     from scratchgan.datasets.catalogue import find_dataset
-    from scratchgan.datasets.schema import open_dataset
+    from scratchgan.datasets.format.dataset import open_dataset
     from scratchgan.training.launch import check_same_data, prepare_device
-    from scratchgan.training.run_folder import find_checkpoint, run_of_checkpoint
-    from scratchgan.training.state import load_state, read_config
+    from scratchgan.training.run.folder import find_checkpoint, run_of_checkpoint
+    from scratchgan.training.run.state import load_state, read_config
 
     fixed = sorted(set(given) - set(CHANGEABLE_ON_RESUME))
     if fixed:
@@ -258,7 +258,7 @@ def _find_or_draw(dataset: str, data_dir: str | None, *, may_draw: bool) -> Path
         return find_dataset(dataset, data_dir)
     if not may_draw:
         return None
-    from scratchgan.datasets.synthetic import prepare_synthetic
+    from scratchgan.synthetic.prepare import prepare_synthetic
 
     click.echo(
         f"data: {dataset} is not prepared yet; drawing the synthetic set now. Real "
@@ -272,7 +272,7 @@ def _find_or_draw(dataset: str, data_dir: str | None, *, may_draw: bool) -> Path
 def _print_dry_run(
     config: TrainConfig, lines: list[str], step_seconds: float | None
 ) -> None:
-    from scratchgan.training.forecast import memory_estimate
+    from scratchgan.training.forecast.estimate import memory_estimate
     from scratchgan.training.launch import layer_table
 
     click.echo(json.dumps(config_to_dict(config), indent=2))

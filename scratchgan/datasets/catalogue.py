@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scratchgan.datasets.schema import open_dataset
+from scratchgan.datasets.format.dataset import open_dataset
 from scratchgan.errors import DatasetError, OutputError
 
 DATA_VARIABLE = "SCRATCHGAN_DATA"

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
+from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.datasets.loader import reduce_images
-from scratchgan.datasets.schema import Dataset
-from scratchgan.pictures import captioned_grid, image_grid
+from scratchgan.storage.pictures import captioned_grid, image_grid
 
 # A tile's longer side in pixels: readable captions at least, a bounded sheet at most.
 _SMALLEST = 64

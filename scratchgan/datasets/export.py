@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from scratchgan.datasets.decoding import in_order
-from scratchgan.datasets.schema import SPLITS, Dataset, images_per_chunk
+from scratchgan.datasets.decode_many import in_order
+from scratchgan.datasets.format.dataset import SPLITS, Dataset, images_per_chunk
 from scratchgan.errors import DatasetError, OutputError
-from scratchgan.files import TEMPORARY_SUFFIX, complete_contents
 from scratchgan.machine import usable_cores
+from scratchgan.storage.files import TEMPORARY_SUFFIX, complete_contents
 
 METADATA = "metadata.csv"
 IMAGES = "images"

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scratchgan.datasets.schema import Dataset
+from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.errors import DatasetError
 
 WINDOW_BYTES = 128 << 20

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchgan.datasets.schema import SPLITS, Dataset, images_per_chunk
+from scratchgan.datasets.format.dataset import SPLITS, Dataset, images_per_chunk
 
 # Bytes of an image's hash: of a million different images, two have the same one with
 # a chance of 1e-27.

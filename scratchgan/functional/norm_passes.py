@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchgan.functional.chunked import Deferred
+from scratchgan.functional.conv.chunked import Deferred
 from scratchgan.functional.parallel import (
     empty,
     empty_like,

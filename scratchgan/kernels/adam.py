@@ -74,7 +74,7 @@ def adam(
     eps: float,
     l2: float,
 ) -> None:
-    """Update all elements of flat arrays on a GPU; see `scratchgan.optim.Adam`."""
+    """Update all elements of flat arrays on a GPU; see `scratchgan.optim.adam.Adam`."""
     beta1, beta2 = betas
     launch_each(
         "adam",

@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass, replace
 
 from scratchgan.errors import ConfigError
-from scratchgan.functional.shapes import Pair, same_padding
+from scratchgan.functional.conv.shapes import Pair, same_padding
 
 Shape = tuple[int, ...]
 """Of one example: (C, H, W) for maps, (F,) for a vector."""
@@ -73,7 +73,7 @@ class NetworkConfig:
     negative_slope : float
         Of D's rectifiers.
     conv_impl : str
-        Implementation of convolution, see `scratchgan.functional.conv`.
+        Implementation of convolution, see `scratchgan.functional.conv.primitives`.
     """
 
     height: int = 64

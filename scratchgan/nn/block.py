@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchgan.backend import Array
-from scratchgan.functional import conv
-from scratchgan.functional.chunked import Deferred, SharedWeight, Then, is_numpy
+from scratchgan.functional.conv import primitives as conv
+from scratchgan.functional.conv.chunked import Deferred, SharedWeight, Then, is_numpy
 from scratchgan.functional.norm_passes import (
     Moments,
     activation_back,

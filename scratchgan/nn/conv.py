@@ -1,7 +1,7 @@
 """Convolution and transposed convolution layers.
 
-Both are made of the three primitives of `scratchgan.functional.conv`; the table there
-says which does what.
+Both are made of the three primitives of `scratchgan.functional.conv.primitives`; the
+table there says which does what.
 """
 
 import operator
@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import Array
-from scratchgan.functional import conv
-from scratchgan.functional.chunked import Then
-from scratchgan.functional.parallel import update_in_parts
-from scratchgan.functional.shapes import (
+from scratchgan.functional.conv import primitives as conv
+from scratchgan.functional.conv.chunked import Then
+from scratchgan.functional.conv.shapes import (
     Pair,
     conv_transpose_output_size,
     make_padding,
     pair,
 )
+from scratchgan.functional.parallel import update_in_parts
 from scratchgan.kernels.arrays import add_to
 from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn import init
@@ -145,7 +145,7 @@ class Conv2d(Convolution):
     weight_init : Initialiser, default=normal(0.02)
         Radford et al. 2016, section 4.
     impl : {"fast", "matmul", "strips", "reference"}, default="fast"
-        See `scratchgan.functional.conv`.
+        See `scratchgan.functional.conv.primitives`.
     rng : numpy.random.Generator, optional
         Draws the weights; fresh by default.
     dtype : str or dtype, default="float32"
@@ -186,7 +186,7 @@ class Conv2d(Convolution):
     def convolve(
         self, x: Array, weight: conv.Weight, then: Then | None = None
     ) -> Array:
-        """Return y without bias; see `scratchgan.functional.conv.conv2d`."""
+        """Return y without bias; see `scratchgan.functional.conv.primitives.conv2d`."""
         self._expect(x, (None, self.in_channels, None, None), self.weight.data.dtype)
         return conv.conv2d(
             x, weight, self.stride, self.padding, impl=self.impl, then=then
@@ -293,7 +293,7 @@ rng, dtype
     def convolve(
         self, x: Array, weight: conv.Weight, then: Then | None = None
     ) -> Array:
-        """Return y without bias; see `scratchgan.functional.conv.conv2d_input_grad`."""
+        """Return y without bias; see `conv.conv2d_input_grad`."""
         self._expect(x, (None, self.in_channels, None, None), self.weight.data.dtype)
         size = conv_transpose_output_size(
             x.shape[2:],

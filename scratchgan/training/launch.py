@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from scratchgan.backend import Device, gpu_status
+from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.datasets.loader import check_rows, check_size
-from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import DatasetError
 from scratchgan.gpu.memory import limit_memory, read_memory_limit
 from scratchgan.kernels.products import allow_tf32
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.training.config import TrainConfig, batches_an_epoch
-from scratchgan.training.forecast import Forecast
+from scratchgan.training.forecast.estimate import Forecast
 
 
 def fit_to_dataset(config: TrainConfig, dataset: Dataset) -> TrainConfig:

@@ -10,25 +10,30 @@ import numpy as np
 from tqdm import tqdm
 
 from scratchgan.backend import Array, Device
+from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.datasets.loader import BatchLoader, reduce_images
-from scratchgan.datasets.schema import Dataset
 from scratchgan.errors import DeviceError, NonFiniteError, OutputError
-from scratchgan.files import make_folder
 from scratchgan.functional.parallel import one_blas_thread
 from scratchgan.gpu.memory import forget_arrays_of, is_out_of_device_memory
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.latent import draw_latent
-from scratchgan.optim import decayed_lr
-from scratchgan.pictures import image_grid, save_png
-from scratchgan.training.checkpoint import refuse_non_finite, save_checkpoint
+from scratchgan.optim.adam import decayed_lr
+from scratchgan.storage.files import make_folder
+from scratchgan.storage.pictures import image_grid, save_png
 from scratchgan.training.config import batches_an_epoch, config_to_dict
-from scratchgan.training.device_memory import advice
 from scratchgan.training.diagnose import first_non_finite
 from scratchgan.training.feed import Feed
+from scratchgan.training.forecast.device_memory import advice
 from scratchgan.training.preview import BATCH, generate_images, labels_for_grid
 from scratchgan.training.recorded_step import RecordedStep
-from scratchgan.training.run_folder import RunFolder, append_log, trim_log
-from scratchgan.training.state import HISTORY, TrainingState, state_arrays, state_meta
+from scratchgan.training.run.checkpoint import refuse_non_finite, save_checkpoint
+from scratchgan.training.run.folder import RunFolder, append_log, trim_log
+from scratchgan.training.run.state import (
+    HISTORY,
+    TrainingState,
+    state_arrays,
+    state_meta,
+)
 from scratchgan.training.step import Batch, StepLosses, refuse_loss, train_step
 from scratchgan.training.stop import StopRequest
 

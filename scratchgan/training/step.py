@@ -18,7 +18,7 @@ from scratchgan.functional.losses import (
     softmax_cross_entropy,
 )
 from scratchgan.models.dcgan import Discriminator, Generator
-from scratchgan.optim import Adam
+from scratchgan.optim.adam import Adam
 
 FAKE, REAL = 0, 1
 

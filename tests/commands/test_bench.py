@@ -13,7 +13,7 @@ from scratchgan.errors import ScratchGANError
 from scratchgan.functional import parallel
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.presets import PRESETS
-from scratchgan.training.state import new_state
+from scratchgan.training.run.state import new_state
 from scratchgan.training.step import train_step
 
 

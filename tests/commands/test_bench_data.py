@@ -9,9 +9,9 @@ from tiny import write_dataset
 from scratchgan.bench import data as bench_data
 from scratchgan.bench.preparation import PHOTOGRAPH, random_photographs
 from scratchgan.commands import main
-from scratchgan.datasets.images import decode_image
-from scratchgan.datasets.schema import open_dataset
-from scratchgan.datasets.verify import find_problems
+from scratchgan.datasets.decode_image import decode_image
+from scratchgan.datasets.format.dataset import open_dataset
+from scratchgan.datasets.format.verify import find_problems
 
 
 @pytest.fixture(autouse=True)

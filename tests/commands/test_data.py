@@ -14,8 +14,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from scratchgan.commands import main, options
-from scratchgan.datasets import decoding, images, prepare, synthetic
+from scratchgan.datasets import decode_image as images
+from scratchgan.datasets import decode_many as decoding
+from scratchgan.datasets.prepare import preparation
 from scratchgan.datasets.sources import KINDS
+from scratchgan.synthetic import prepare as synthetic
 
 ROOT = Path(__file__).parents[2]
 
@@ -154,7 +157,7 @@ class TestPrepare:
         command = importlib.import_module("scratchgan.commands.data.prepare")
         assert command.FITS == images.FITS
         assert set(command.KINDS) == {known.kind for known in KINDS}
-        assert options.MAX_SIDE == prepare.MAX_SIDE
+        assert options.MAX_SIDE == preparation.MAX_SIDE
         assert command.DEFAULT_COUNT == synthetic.DEFAULT_COUNT
 
 

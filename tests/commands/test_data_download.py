@@ -17,7 +17,7 @@ from click.testing import CliRunner
 pytest.importorskip("requests", reason="needs the extra download")
 
 from scratchgan.commands import main
-from scratchgan.datasets.published import PUBLISHED, PublishedFile
+from scratchgan.datasets.download.published import PUBLISHED, PublishedFile
 from tests.file_server import FileServer, stall_after, status
 
 ROOT = Path(__file__).parents[2]
@@ -165,7 +165,7 @@ def test_ctrl_c_keeps_the_beginning_and_says_so(server, lfw, tmp_path):
         "import sys\n"
         "from dataclasses import replace\n"
         "from scratchgan.commands import main\n"
-        "from scratchgan.datasets.published import PUBLISHED, PublishedFile\n"
+        "from scratchgan.datasets.download.published import PUBLISHED, PublishedFile\n"
         f"file = {lfw.files[0]!r}\n"
         "PUBLISHED['lfw'] = replace(PUBLISHED['lfw'], files=(file,))\n"
         "main(['data', 'download', 'lfw', '--out', sys.argv[1]])\n"

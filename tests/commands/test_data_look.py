@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from scratchgan.commands import main
-from scratchgan.datasets.schema import open_dataset
+from scratchgan.datasets.format.dataset import open_dataset
 
 ROOT = Path(__file__).parents[2]
 

@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from scratchgan.commands import main
-from scratchgan.experiments.dedup.training import AutoencoderSettings
-from tests.experiments.dedup.sets import landscapes, write_set
+from scratchgan.paper.dedup.training import AutoencoderSettings
+from tests.paper.dedup.sets import landscapes, write_set
 
 # The package also has the command under this name.
 dedup = importlib.import_module("scratchgan.commands.data.dedup")

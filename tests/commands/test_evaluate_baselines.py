@@ -10,13 +10,13 @@ from array_dataset import coloured, dataset_of
 from click.testing import CliRunner
 
 from scratchgan.commands import main
-from scratchgan.datasets.schema import open_dataset
-from scratchgan.evaluation.kmeans_baseline import KMeansBaseline, mean_and_deviation
-from scratchgan.evaluation.kmeans_features import learn_kmeans
-from scratchgan.evaluation.labelled_split import split_labelled
-from scratchgan.evaluation.pixel_neighbours import knn_classify
-from scratchgan.evaluation.protocols import AUTHORS_GRID
-from scratchgan.evaluation.published import CIFAR10, SVHN
+from scratchgan.datasets.format.dataset import open_dataset
+from scratchgan.paper.baselines.kmeans import KMeansBaseline, mean_and_deviation
+from scratchgan.paper.baselines.kmeans_features import learn_kmeans
+from scratchgan.paper.baselines.pixel_neighbours import knn_classify
+from scratchgan.paper.features.protocols import AUTHORS_GRID
+from scratchgan.paper.labelled_split import split_labelled
+from scratchgan.paper.published_results import CIFAR10, SVHN
 
 CIFAR10_NAMES = "airplane automobile bird cat deer dog frog horse ship truck".split()
 

@@ -13,8 +13,8 @@ from tiny import CONFIG, train_tiny
 
 from scratchgan.commands import main
 from scratchgan.commands.evaluate.shared import PROTOCOL_NAMES
-from scratchgan.datasets.schema import open_dataset
-from scratchgan.evaluation.protocols import PROTOCOLS
+from scratchgan.datasets.format.dataset import open_dataset
+from scratchgan.paper.features.protocols import PROTOCOLS
 
 
 @pytest.fixture

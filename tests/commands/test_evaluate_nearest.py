@@ -9,8 +9,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from scratchgan.commands import main
-from scratchgan.datasets.schema import open_dataset
-from scratchgan.evaluation import nearest_references, nearest_search
+from scratchgan.datasets.format.dataset import open_dataset
+from scratchgan.paper.nearest import references as nearest_references
+from scratchgan.paper.nearest import search as nearest_search
 from tests.array_dataset import dataset_of
 from tests.tiny import CONFIG, NETWORK, train_tiny
 

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from tiny import CONFIG, train_tiny
 
 from scratchgan.commands import main
-from scratchgan.evaluation import random_search, supervised_training
-from tests.evaluation.labelled_squares import labelled_squares
+from scratchgan.paper.supervised import random_search
+from scratchgan.paper.supervised import training as supervised_training
+from tests.paper.labelled_squares import labelled_squares
 
 SPLIT = np.tile([0, 0, 1, 2], 60).astype(np.uint8)
 QUICK = ["--trials", 2, "--epochs", 2]

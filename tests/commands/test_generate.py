@@ -7,7 +7,7 @@ from PIL import Image
 from tiny import NETWORK, train_tiny, write_dataset
 
 from scratchgan.commands import main
-from scratchgan.pictures import GAP
+from scratchgan.storage.pictures import GAP
 
 
 @pytest.fixture

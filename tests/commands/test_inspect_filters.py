@@ -9,8 +9,8 @@ from PIL import Image
 from tiny import CONFIG, train_tiny, write_dataset
 
 from scratchgan.commands import main
-from scratchgan.datasets.schema import open_dataset
-from scratchgan.pictures import GAP, WIDE_GAP
+from scratchgan.datasets.format.dataset import open_dataset
+from scratchgan.storage.pictures import GAP, WIDE_GAP
 
 
 @pytest.fixture

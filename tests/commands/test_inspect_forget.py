@@ -12,11 +12,11 @@ from tiny import CONFIG, train_tiny, write_dataset
 
 from scratchgan.backend import CPU
 from scratchgan.commands import main
-from scratchgan.experiments import judge, window_judge
-from scratchgan.experiments.judge_training import JudgeSettings
-from scratchgan.experiments.networks import load_networks
-from scratchgan.experiments.window_judge_training import WindowJudgeSettings
-from scratchgan.pictures import GAP, image_grid
+from scratchgan.paper.judges import judge, window_judge
+from scratchgan.paper.judges.training import JudgeSettings
+from scratchgan.paper.judges.window_training import WindowJudgeSettings
+from scratchgan.paper.trained_networks import load_networks
+from scratchgan.storage.pictures import GAP, image_grid
 
 
 @pytest.fixture(autouse=True)

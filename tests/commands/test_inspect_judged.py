@@ -12,9 +12,9 @@ from tiny import CONFIG, train_tiny, write_dataset
 
 from scratchgan.backend import CPU
 from scratchgan.commands import main
-from scratchgan.experiments import arithmetic as experiment
-from scratchgan.experiments import judge as judge_module
-from tests.experiments.labelled import QUICK, write_labelled
+from scratchgan.paper.arithmetic import arithmetic as experiment
+from scratchgan.paper.judges import judge as judge_module
+from tests.paper.labelled import QUICK, write_labelled
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_turn_of_seeds(work):
 
 
 def test_measured_samples_are_none_of_the_candidates(work, monkeypatch):
-    from scratchgan.experiments.networks import TrainedNetworks
+    from scratchgan.paper.trained_networks import TrainedNetworks
 
     asked, original = [], TrainedNetworks.latent
 

@@ -10,7 +10,7 @@ from PIL import Image
 from tiny import CONFIG, train_tiny, write_dataset
 
 from scratchgan.commands import main
-from scratchgan.pictures import GAP, WIDE_GAP
+from scratchgan.storage.pictures import GAP, WIDE_GAP
 
 
 def make_work(tmp_path, monkeypatch, *, train=40, others=10, channels=3, **changes):

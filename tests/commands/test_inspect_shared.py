@@ -8,9 +8,9 @@ from tiny import CONFIG, train_tiny, write_dataset
 
 from scratchgan.backend import CPU
 from scratchgan.commands.inspect.shared import freeze_if_possible
-from scratchgan.datasets.schema import open_dataset
-from scratchgan.experiments.frozen_statistics import freeze
-from scratchgan.experiments.networks import load_networks
+from scratchgan.datasets.format.dataset import open_dataset
+from scratchgan.paper.frozen_statistics import freeze
+from scratchgan.paper.trained_networks import load_networks
 
 
 @pytest.fixture

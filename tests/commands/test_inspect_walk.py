@@ -9,8 +9,8 @@ from PIL import Image
 from tiny import train_tiny, write_dataset
 
 from scratchgan.commands import main
-from scratchgan.experiments import walk as experiment
-from scratchgan.pictures import GAP
+from scratchgan.paper import walk as experiment
+from scratchgan.storage.pictures import GAP
 
 
 @pytest.fixture

@@ -165,9 +165,9 @@ def test_dry_run_prints_everything_and_does_nothing(work):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_dry_run_of_every_preset_fits_its_parameters(work, preset, monkeypatch):
     # The forecast would build the paper's networks; its figures are tested elsewhere.
-    from scratchgan.training import forecast
+    from scratchgan.training.forecast import estimate
 
-    monkeypatch.setattr(forecast, "measure_step_seconds", lambda *args: 1.0)
+    monkeypatch.setattr(estimate, "measure_step_seconds", lambda *args: 1.0)
     channels = PRESETS[preset].network.channels
     size = PRESETS[preset].network.height
     write_dataset(
@@ -191,7 +191,7 @@ def test_dry_run_before_the_built_in_data_is_drawn(work):
 
 
 def test_missing_faces_are_drawn_and_real_photographs_pointed_to(work, monkeypatch):
-    from scratchgan.datasets import synthetic
+    from scratchgan.synthetic import prepare as synthetic
 
     real = synthetic.prepare_synthetic
 
@@ -214,7 +214,7 @@ def test_missing_faces_are_drawn_and_real_photographs_pointed_to(work, monkeypat
     ],
 )
 def test_the_other_built_in_sets_are_drawn_too(work, monkeypatch, dataset, options):
-    from scratchgan.datasets import synthetic
+    from scratchgan.synthetic import prepare as synthetic
 
     real = synthetic.prepare_synthetic
 

@@ -12,7 +12,7 @@ from scratchgan.datasets.catalogue import (
     find_dataset,
     list_datasets,
 )
-from scratchgan.datasets.writer import DatasetWriter
+from scratchgan.datasets.format.writer import DatasetWriter
 from scratchgan.errors import DatasetError
 
 

@@ -5,8 +5,8 @@ import pytest
 import toy
 
 from scratchgan.datasets.contact_sheet import contact_sheet
-from scratchgan.datasets.schema import open_dataset
-from scratchgan.pictures import captioned_grid, image_grid
+from scratchgan.datasets.format.dataset import open_dataset
+from scratchgan.storage.pictures import captioned_grid, image_grid
 
 
 @pytest.fixture

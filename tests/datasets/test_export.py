@@ -11,9 +11,9 @@ from PIL import Image
 
 from scratchgan.datasets import export
 from scratchgan.datasets.export import choose_rows, export_dataset
-from scratchgan.datasets.prepare import PrepareOptions, prepare
-from scratchgan.datasets.schema import SPLITS, open_dataset
-from scratchgan.datasets.writer import DatasetWriter
+from scratchgan.datasets.format.dataset import SPLITS, open_dataset
+from scratchgan.datasets.format.writer import DatasetWriter
+from scratchgan.datasets.prepare.preparation import PrepareOptions, prepare
 from scratchgan.errors import DatasetError, OutputError
 
 

@@ -10,13 +10,13 @@ import pytest
 from tiny import write_dataset
 
 from scratchgan.datasets import loader as loader_module
+from scratchgan.datasets.format.dataset import open_dataset
 from scratchgan.datasets.loader import (
     BatchLoader,
     reduce_images,
     scale_images,
     unscale_images,
 )
-from scratchgan.datasets.schema import open_dataset
 from scratchgan.errors import DatasetError
 
 SETTINGS = {"batch_size": 4, "height": 8, "width": 8, "output": "tanh", "seed": 0}

@@ -9,13 +9,13 @@ import pytest
 import toy
 
 from scratchgan.datasets import statistics
-from scratchgan.datasets.schema import open_dataset
+from scratchgan.datasets.format.dataset import open_dataset
+from scratchgan.datasets.format.writer import DatasetWriter
 from scratchgan.datasets.statistics import (
     attribute_summary,
     class_counts,
     pixel_statistics,
 )
-from scratchgan.datasets.writer import DatasetWriter
 from scratchgan.errors import DatasetError
 
 

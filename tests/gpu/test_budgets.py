@@ -13,9 +13,9 @@ from scratchgan.backend import transfers
 from scratchgan.bench.step import random_batches
 from scratchgan.kernels.launch import counts as own_counts
 from scratchgan.models.latent import draw_latent
-from scratchgan.training.device_memory import step_memory
+from scratchgan.training.forecast.device_memory import step_memory
 from scratchgan.training.presets import PRESETS
-from scratchgan.training.state import new_state
+from scratchgan.training.run.state import new_state
 from scratchgan.training.step import train_step
 
 pytestmark = pytest.mark.gpu

@@ -14,7 +14,7 @@ from scratchgan.kernels.products import allow_tf32, multiply, product
 from scratchgan.kernels.strips import Strips, from_strips, to_strips
 from scratchgan.nn import BatchNorm1d, BatchNorm2d, LeakyReLU, ReLU, Sigmoid, Tanh
 from scratchgan.nn.layer import Parameter
-from scratchgan.optim import Adam
+from scratchgan.optim.adam import Adam
 
 pytestmark = pytest.mark.gpu
 

@@ -12,8 +12,8 @@ from tiny import CONFIG, NETWORK, write_dataset
 
 from scratchgan.backend import CPU, to_host
 from scratchgan.commands import main
+from scratchgan.datasets.format.dataset import open_dataset
 from scratchgan.datasets.loader import BatchLoader
-from scratchgan.datasets.schema import open_dataset
 from scratchgan.errors import DeviceError
 from scratchgan.functional.labels import one_hot
 from scratchgan.gpu.memory import limit_memory
@@ -21,13 +21,13 @@ from scratchgan.gradcheck import small_network
 from scratchgan.kernels.products import allow_tf32
 from scratchgan.models.dcgan import Discriminator, Generator
 from scratchgan.models.latent import draw_latent
-from scratchgan.training.checkpoint import load_checkpoint
-from scratchgan.training.device_memory import fitting_batch_size, step_memory
 from scratchgan.training.feed import Feed
+from scratchgan.training.forecast.device_memory import fitting_batch_size, step_memory
 from scratchgan.training.presets import PRESETS
 from scratchgan.training.recorded_step import RecordedStep
-from scratchgan.training.run_folder import find_checkpoint
-from scratchgan.training.state import make_gan, new_state, state_arrays
+from scratchgan.training.run.checkpoint import load_checkpoint
+from scratchgan.training.run.folder import find_checkpoint
+from scratchgan.training.run.state import make_gan, new_state, state_arrays
 from scratchgan.training.step import Batch, train_step
 
 pytestmark = pytest.mark.gpu

@@ -17,7 +17,7 @@ from scratchgan.functional.losses import (
     softmax_cross_entropy,
 )
 from scratchgan.nn import Layer, Linear, Parameter
-from scratchgan.optim import Adam
+from scratchgan.optim.adam import Adam
 from scratchgan.testing import check_layer
 from tests.oracles import (
     LAYERS,

@@ -4,7 +4,7 @@ from tiny import CONFIG
 
 from scratchgan.backend import CPU
 from scratchgan.training.diagnose import first_non_finite
-from scratchgan.training.state import new_state
+from scratchgan.training.run.state import new_state
 from scratchgan.training.step import Batch
 
 

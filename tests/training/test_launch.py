@@ -5,7 +5,7 @@ import pytest
 from tiny import CONFIG, NETWORK, write_dataset
 
 from scratchgan.backend import CPU
-from scratchgan.datasets.schema import open_dataset
+from scratchgan.datasets.format.dataset import open_dataset
 from scratchgan.errors import ConfigError, DatasetError, DeviceError
 from scratchgan.training.config import (
     TrainConfig,
@@ -13,7 +13,7 @@ from scratchgan.training.config import (
     config_from_dict,
     config_to_dict,
 )
-from scratchgan.training.forecast import forecast, memory_estimate
+from scratchgan.training.forecast.estimate import forecast, memory_estimate
 from scratchgan.training.launch import (
     describe_device,
     describe_plan,

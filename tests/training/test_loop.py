@@ -9,12 +9,12 @@ from PIL import Image
 from tiny import CONFIG, NETWORK, train_tiny, write_dataset
 
 from scratchgan.backend import CPU
-from scratchgan.datasets.schema import open_dataset
+from scratchgan.datasets.format.dataset import open_dataset
 from scratchgan.errors import NonFiniteError, OutputError
 from scratchgan.training import loop
 from scratchgan.training.loop import train
-from scratchgan.training.run_folder import create_run
-from scratchgan.training.state import new_state
+from scratchgan.training.run.folder import create_run
+from scratchgan.training.run.state import new_state
 
 
 def log_of(run):

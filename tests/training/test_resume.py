@@ -13,12 +13,12 @@ import pytest
 from tiny import CONFIG, train_tiny
 
 from scratchgan.backend import CPU
-from scratchgan.datasets.schema import open_dataset
+from scratchgan.datasets.format.dataset import open_dataset
 from scratchgan.errors import CheckpointError
-from scratchgan.training.checkpoint import load_checkpoint
 from scratchgan.training.loop import train
-from scratchgan.training.run_folder import find_checkpoint, run_of_checkpoint
-from scratchgan.training.state import load_state
+from scratchgan.training.run.checkpoint import load_checkpoint
+from scratchgan.training.run.folder import find_checkpoint, run_of_checkpoint
+from scratchgan.training.run.state import load_state
 
 
 def resume(checkpoint, dataset_file, steps):

@@ -14,7 +14,7 @@ from scratchgan.commands.options import (
 from scratchgan.commands.progress import progress_bar
 
 if TYPE_CHECKING:
-    from scratchgan.experiments.dedup.deduplicate import DedupReport
+    from scratchgan.paper.dedup.deduplicate import DedupReport
 
 # Repeated from scratchgan.experiments, which loads NumPy; a test compares them.
 STEPS = 2000
@@ -60,8 +60,8 @@ def dedup(
     at NAME-dedup.png, which shows kept and removed images side by side.
     """
     from scratchgan.backend import resolve_device
-    from scratchgan.experiments.dedup.deduplicate import deduplicate
-    from scratchgan.experiments.dedup.training import AutoencoderSettings
+    from scratchgan.paper.dedup.deduplicate import deduplicate
+    from scratchgan.paper.dedup.training import AutoencoderSettings
 
     report = deduplicate(
         name,

@@ -11,7 +11,7 @@ from scratchgan.commands.options import data_dir_option, json_option
 from scratchgan.commands.progress import note, progress_bar
 
 if TYPE_CHECKING:
-    from scratchgan.datasets.published import PublishedSet
+    from scratchgan.datasets.download.published import PublishedSet
 
 # \b keeps click from joining the lines.
 _EXAMPLES = """\b
@@ -54,8 +54,8 @@ def download(
     not be fetched by a program, say where it is and what to do; the exit code is
     then 1 until its files are there.
     """
-    from scratchgan.datasets.download import download_folder
-    from scratchgan.datasets.published import find_published
+    from scratchgan.datasets.download.download import download_folder
+    from scratchgan.datasets.download.published import find_published
 
     if name is None or list_only:
         _print_list(as_json)
@@ -76,8 +76,8 @@ def _fetch(
     prepare: str,
     as_json: bool,
 ) -> None:
-    from scratchgan.datasets.download import download as download_files
-    from scratchgan.hdf5_output import megabytes
+    from scratchgan.datasets.download.download import download as download_files
+    from scratchgan.storage.hdf5_output import megabytes
 
     if not as_json:
         note(f"{published.title}; terms: {published.terms}")
@@ -99,9 +99,9 @@ def _explain(
     published: "PublishedSet", folder: Path, prepare: str, as_json: bool
 ) -> None:
     """Say how to get a set by hand; fail until its files are there."""
-    from scratchgan.datasets.download import missing_files
+    from scratchgan.datasets.download.download import missing_files
     from scratchgan.errors import DownloadError
-    from scratchgan.hdf5_output import megabytes
+    from scratchgan.storage.hdf5_output import megabytes
 
     missing = missing_files(published, folder)
     if as_json:
@@ -128,7 +128,7 @@ def _explain(
 
 
 def _print_list(as_json: bool) -> None:
-    from scratchgan.datasets.published import PUBLISHED
+    from scratchgan.datasets.download.published import PUBLISHED
 
     if as_json:
         print_json({"sets": [_facts(published) for published in PUBLISHED.values()]})

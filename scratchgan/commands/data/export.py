@@ -56,7 +56,7 @@ def export(
     """
     from scratchgan.datasets.catalogue import find_dataset
     from scratchgan.datasets.export import choose_rows, export_dataset
-    from scratchgan.datasets.schema import open_dataset
+    from scratchgan.datasets.format.dataset import open_dataset
 
     with (
         open_dataset(find_dataset(name, data_dir)) as dataset,

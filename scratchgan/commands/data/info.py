@@ -17,7 +17,7 @@ from scratchgan.commands.options import data_dir_option, json_option
 from scratchgan.commands.progress import progress_bar
 
 if TYPE_CHECKING:
-    from scratchgan.datasets.schema import Dataset
+    from scratchgan.datasets.format.dataset import Dataset
 
 CLASSES_SHOWN = 50
 
@@ -72,7 +72,7 @@ def info(
     from dataclasses import asdict
 
     from scratchgan.datasets.catalogue import find_dataset
-    from scratchgan.datasets.schema import open_dataset
+    from scratchgan.datasets.format.dataset import open_dataset
     from scratchgan.datasets.statistics import (
         attribute_summary,
         class_counts,
@@ -113,8 +113,8 @@ def info(
 
 def _write_sheet(dataset: "Dataset", path: Path, count: int, seed: int) -> None:
     from scratchgan.datasets.contact_sheet import contact_sheet
-    from scratchgan.files import make_folder
-    from scratchgan.pictures import save_png
+    from scratchgan.storage.files import make_folder
+    from scratchgan.storage.pictures import save_png
 
     make_folder(path.parent)
     save_png(contact_sheet(dataset, count, seed), path)

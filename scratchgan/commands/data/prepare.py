@@ -24,7 +24,7 @@ from scratchgan.commands.options import (
 from scratchgan.commands.progress import progress_bar
 
 if TYPE_CHECKING:
-    from scratchgan.datasets.prepare import PrepareReport
+    from scratchgan.datasets.prepare.preparation import PrepareReport
 
 # Repeated from scratchgan.datasets, which loads NumPy and h5py; a test compares them.
 FITS = ("crop", "pad", "stretch")
@@ -125,10 +125,10 @@ def _prepare(
     **settings: Any,
 ) -> "PrepareReport":
     """Prepare images from files."""
-    from scratchgan.datasets.face_crops import FaceFinder
-    from scratchgan.datasets.images import Crop
-    from scratchgan.datasets.prepare import PrepareOptions
-    from scratchgan.datasets.prepare import prepare as prepare_images
+    from scratchgan.datasets.decode_image import Crop
+    from scratchgan.datasets.prepare.face_crops import FaceFinder
+    from scratchgan.datasets.prepare.preparation import PrepareOptions
+    from scratchgan.datasets.prepare.preparation import prepare as prepare_images
 
     height, width = size or (None, None)
     if faces and height != width:
@@ -155,7 +155,7 @@ def _draw(
 ) -> "PrepareReport":
     """Draw a built-in set."""
     from scratchgan.datasets.catalogue import BUILT_IN
-    from scratchgan.datasets.synthetic import prepare_synthetic
+    from scratchgan.synthetic.prepare import prepare_synthetic
 
     if name not in BUILT_IN:
         raise click.UsageError(

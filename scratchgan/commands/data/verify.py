@@ -20,7 +20,7 @@ def verify(name: str, data_dir: str | None, as_json: bool) -> None:
     from dataclasses import asdict
 
     from scratchgan.datasets.catalogue import find_dataset
-    from scratchgan.datasets.verify import verify_file
+    from scratchgan.datasets.format.verify import verify_file
     from scratchgan.errors import DatasetError
 
     path = find_dataset(name, data_dir)

@@ -23,9 +23,9 @@ from scratchgan.commands.options import options
 from scratchgan.commands.progress import progress_bar
 
 if TYPE_CHECKING:
-    from scratchgan.datasets.schema import Dataset
-    from scratchgan.evaluation.labelled_split import LabelledSplit
-    from scratchgan.evaluation.protocols import Protocol
+    from scratchgan.datasets.format.dataset import Dataset
+    from scratchgan.paper.features.protocols import Protocol
+    from scratchgan.paper.labelled_split import LabelledSplit
 
 METHODS = ("kmeans", "knn", "pixels")
 
@@ -73,10 +73,10 @@ def baselines(
     """
     from scratchgan.backend import resolve_device
     from scratchgan.datasets.catalogue import find_dataset
-    from scratchgan.datasets.schema import open_dataset
-    from scratchgan.evaluation.feature_table import feature_table
-    from scratchgan.evaluation.published import papers_table
-    from scratchgan.files import check_writable
+    from scratchgan.datasets.format.dataset import open_dataset
+    from scratchgan.paper.features.table import feature_table
+    from scratchgan.paper.published_results import papers_table
+    from scratchgan.storage.files import check_writable
 
     began = time.perf_counter()
     svm = linear_svm(solver, resolve_device(device))
@@ -122,9 +122,9 @@ def _prepare(
     seed: int,
 ) -> tuple:
     """Return features, the way to classify them (None: SVM) and the paper's row."""
-    from scratchgan.evaluation.features import RawPixels
-    from scratchgan.evaluation.kmeans_baseline import KMeansBaseline
-    from scratchgan.evaluation.neighbours_baseline import Images, neighbours_method
+    from scratchgan.paper.baselines.kmeans import KMeansBaseline
+    from scratchgan.paper.baselines.neighbours import Images, neighbours_method
+    from scratchgan.paper.features.features import RawPixels
 
     if method == "pixels":
         return RawPixels(data, split), None, ""

@@ -25,12 +25,12 @@ from scratchgan.commands.options import options
 from scratchgan.commands.progress import note, progress_bar
 
 if TYPE_CHECKING:
-    from scratchgan.datasets.schema import Dataset
-    from scratchgan.evaluation.discriminator_features import DiscriminatorFeatures
-    from scratchgan.evaluation.feature_table import Scores
-    from scratchgan.evaluation.features import Features
-    from scratchgan.evaluation.labelled_split import LabelledSplit
-    from scratchgan.experiments.networks import TrainedNetworks
+    from scratchgan.datasets.format.dataset import Dataset
+    from scratchgan.paper.features.discriminator_features import DiscriminatorFeatures
+    from scratchgan.paper.features.features import Features
+    from scratchgan.paper.features.table import Scores
+    from scratchgan.paper.labelled_split import LabelledSplit
+    from scratchgan.paper.trained_networks import TrainedNetworks
 
 _EXAMPLES = """\b
 Examples:
@@ -79,12 +79,12 @@ def features(
     The features are kept beside the run and used again. Settings are chosen on
     validation images; test images only test.
     """
-    from scratchgan.evaluation.feature_table import OURS, feature_table
-    from scratchgan.evaluation.pooled_features import feature_length
-    from scratchgan.evaluation.published import papers_table
-    from scratchgan.evaluation.run_facts import describe_run
-    from scratchgan.experiments.run_images import open_fitting_dataset
-    from scratchgan.files import check_writable
+    from scratchgan.paper.features.pooled_features import feature_length
+    from scratchgan.paper.features.table import OURS, feature_table
+    from scratchgan.paper.published_results import papers_table
+    from scratchgan.paper.run_facts import describe_run
+    from scratchgan.paper.run_images import open_fitting_dataset
+    from scratchgan.storage.files import check_writable
 
     began = time.perf_counter()
     networks = open_run(run, runs, device)
@@ -126,7 +126,7 @@ def _seen_in_training(
     networks: TrainedNetworks, data: Dataset, split: LabelledSplit
 ) -> str:
     """Return a remark, noted on stderr too, if D has seen test images; else ""."""
-    from scratchgan.evaluation.run_facts import images_seen
+    from scratchgan.paper.run_facts import images_seen
 
     seen = images_seen(networks.config, data, split.test)
     if not seen:
@@ -148,7 +148,7 @@ def _features(
     seed: int,
 ) -> dict[str, Features]:
     """Return all features that are measured, by name."""
-    from scratchgan.evaluation.features import RawPixels
+    from scratchgan.paper.features.features import RawPixels
 
     measured: dict[str, Features] = {"D's features": _of_run(networks, data, split)}
     if controls:
@@ -181,7 +181,7 @@ def _numbers(scores: Scores, protocol: str) -> dict[str, Any]:
 def _of_run(
     networks: TrainedNetworks, data: Dataset, split: LabelledSplit
 ) -> DiscriminatorFeatures:
-    from scratchgan.evaluation.discriminator_features import trained_features
+    from scratchgan.paper.features.discriminator_features import trained_features
 
     with progress_bar(f"features, step {networks.step:,}", "images") as progress:
         return _noted(trained_features(networks, data, split, progress))
@@ -190,7 +190,7 @@ def _of_run(
 def _of_random(
     networks: TrainedNetworks, data: Dataset, split: LabelledSplit, seed: int
 ) -> DiscriminatorFeatures:
-    from scratchgan.evaluation.discriminator_features import random_features
+    from scratchgan.paper.features.discriminator_features import random_features
 
     with progress_bar("features, random weights", "images") as progress:
         return _noted(random_features(networks, data, split, seed, progress))
@@ -211,8 +211,8 @@ def _other_checkpoints(networks: TrainedNetworks) -> list[TrainedNetworks]:
         The checkpoint lies in no run's folder, so that there are no others.
     """
     from scratchgan.errors import CheckpointError
-    from scratchgan.experiments.networks import load_networks
-    from scratchgan.training.run_folder import run_of_checkpoint
+    from scratchgan.paper.trained_networks import load_networks
+    from scratchgan.training.run.folder import run_of_checkpoint
 
     try:
         folder = run_of_checkpoint(networks.checkpoint)

@@ -18,9 +18,9 @@ from scratchgan.commands.progress import note, progress_bar
 
 if TYPE_CHECKING:
     from scratchgan.backend import Device
-    from scratchgan.evaluation.nearest import ConditionalRun, NearestImages
-    from scratchgan.evaluation.nearest_search import NearestErrors, Queries, References
-    from scratchgan.evaluation.result_table import ResultTable
+    from scratchgan.paper.nearest.nearest import ConditionalRun, NearestImages
+    from scratchgan.paper.nearest.search import NearestErrors, Queries, References
+    from scratchgan.paper.result_table import ResultTable
 
 PAPER_ROWS = {"mnist28c": "DCGAN", "mlp28": "GAN"}
 """The paper's row that a preset is set beside."""
@@ -67,14 +67,14 @@ def nearest(
     """
     from scratchgan.backend import resolve_device
     from scratchgan.errors import ConfigError
-    from scratchgan.evaluation.nearest import (
+    from scratchgan.paper.nearest.nearest import (
         check_alike,
         figure,
         open_conditional_run,
         open_images,
     )
-    from scratchgan.files import make_folder
-    from scratchgan.pictures import save_png
+    from scratchgan.storage.files import make_folder
+    from scratchgan.storage.pictures import save_png
 
     place = resolve_device(device)
     opened = [open_conditional_run(name, runs, place) for name in run]
@@ -106,9 +106,9 @@ def _measure(
     device: Device,
 ) -> list[NearestErrors | None]:
     """Return what came out for real training images, and then for each run."""
-    from scratchgan.evaluation.nearest_references import RealImages, Samples
-    from scratchgan.evaluation.nearest_search import Queries
-    from scratchgan.experiments.run_images import read_images
+    from scratchgan.paper.nearest.references import RealImages, Samples
+    from scratchgan.paper.nearest.search import Queries
+    from scratchgan.paper.run_images import read_images
 
     network = runs[0].config.network
     rows, count = images.queries, len(images.training)
@@ -136,7 +136,7 @@ def _search(
     what: str, queries: Queries, references: References, sizes: list[int], out: Path
 ) -> NearestErrors:
     """Search with a bar on stderr; the state lies beside the results."""
-    from scratchgan.evaluation.nearest_search import nearest_errors, search_key
+    from scratchgan.paper.nearest.search import nearest_errors, search_key
 
     file = out / f"nearest-{search_key(queries, references)[:12]}.npz"
     with progress_bar(what, "images", scaled=True) as progress:
@@ -200,8 +200,8 @@ def _table(
     seed: int,
 ) -> ResultTable:
     """Return the paper's table 3 with these runs in it."""
-    from scratchgan.evaluation.published import MNIST
-    from scratchgan.evaluation.result_table import (
+    from scratchgan.paper.published_results import MNIST
+    from scratchgan.paper.result_table import (
         ResultTable,
         Row,
         published_rows,

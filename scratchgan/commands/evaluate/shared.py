@@ -13,13 +13,13 @@ from scratchgan.commands.progress import note, progress_bar
 
 if TYPE_CHECKING:
     from scratchgan.backend import Device
-    from scratchgan.datasets.schema import Dataset
-    from scratchgan.evaluation.features import Features
-    from scratchgan.evaluation.labelled_split import LabelledSplit
-    from scratchgan.evaluation.protocols import Method, Protocol, Score
-    from scratchgan.evaluation.result_table import ResultTable
+    from scratchgan.datasets.format.dataset import Dataset
+    from scratchgan.paper.features.features import Features
+    from scratchgan.paper.features.protocols import Method, Protocol, Score
+    from scratchgan.paper.labelled_split import LabelledSplit
+    from scratchgan.paper.result_table import ResultTable
 
-# Repeated from scratchgan.evaluation.protocols, which loads NumPy; a test compares them.
+# Repeated from scratchgan.paper.features.protocols, which loads NumPy; a test compares them.
 PROTOCOL_NAMES = ("full", "400-per-class", "1000-labels")
 
 # fmt: off
@@ -62,8 +62,8 @@ def chosen_protocols(
     import dataclasses
 
     from scratchgan.errors import ConfigError
-    from scratchgan.evaluation.labelled_split import split_labelled
-    from scratchgan.evaluation.protocols import PROTOCOLS, Protocol, missing_images
+    from scratchgan.paper.features.protocols import PROTOCOLS, Protocol, missing_images
+    from scratchgan.paper.labelled_split import split_labelled
 
     split = split_labelled(data, seed=seed, attribute=attribute)
     if split.note:
@@ -104,7 +104,7 @@ def score_all(
     seed: int,
 ) -> dict[str, dict[str, Score]]:
     """Return the scores of all features by all protocols, with a bar for each."""
-    from scratchgan.evaluation.protocols import score_features
+    from scratchgan.paper.features.protocols import score_features
 
     scores: dict[str, dict[str, Score]] = {name: {} for name in measured}
     for name, (features, method) in measured.items():
@@ -123,9 +123,9 @@ def score_all(
 
 def linear_svm(solver: str, device: Device) -> Method:
     """Return the linear SVM, found on the device, or by scikit-learn."""
-    from scratchgan.evaluation.liblinear import fit_liblinear
-    from scratchgan.evaluation.linear_svm import fit_linear_svm
-    from scratchgan.evaluation.protocols import Method
+    from scratchgan.paper.features.liblinear import fit_liblinear
+    from scratchgan.paper.features.linear_svm import fit_linear_svm
+    from scratchgan.paper.features.protocols import Method
 
     if solver == "liblinear":
         return Method(fit_liblinear)
@@ -156,7 +156,7 @@ def write_table(
     as_json : bool
         Print one JSON object instead of the table.
     """
-    from scratchgan.files import complete_file, make_folder
+    from scratchgan.storage.files import complete_file, make_folder
 
     make_folder(out)
     record = {**facts, "table": table.record()}

@@ -21,13 +21,13 @@ from scratchgan.training.presets import PRESETS
 
 if TYPE_CHECKING:
     from scratchgan.backend import Device
-    from scratchgan.datasets.schema import Dataset
-    from scratchgan.evaluation.labelled_split import LabelledSplit
-    from scratchgan.evaluation.published import Published
-    from scratchgan.evaluation.random_search import Search
-    from scratchgan.evaluation.result_table import ResultTable
-    from scratchgan.evaluation.trial_files import Trial, TrialFiles
+    from scratchgan.datasets.format.dataset import Dataset
     from scratchgan.models.architecture import NetworkConfig
+    from scratchgan.paper.labelled_split import LabelledSplit
+    from scratchgan.paper.published_results import Published
+    from scratchgan.paper.result_table import ResultTable
+    from scratchgan.paper.supervised.random_search import Search
+    from scratchgan.paper.supervised.trial_files import Trial, TrialFiles
     from scratchgan.training.config import TrainConfig
 
 _EXAMPLES = """\b
@@ -81,12 +81,12 @@ def supervised(
     """
     from scratchgan.backend import resolve_device
     from scratchgan.datasets.catalogue import find_dataset
-    from scratchgan.datasets.schema import open_dataset
-    from scratchgan.evaluation.labelled_split import split_labelled
-    from scratchgan.evaluation.published import papers_table
-    from scratchgan.evaluation.random_search import measure_best
-    from scratchgan.evaluation.supervised_training import read_labelled
-    from scratchgan.evaluation.trial_files import TrialFiles
+    from scratchgan.datasets.format.dataset import open_dataset
+    from scratchgan.paper.labelled_split import split_labelled
+    from scratchgan.paper.published_results import papers_table
+    from scratchgan.paper.supervised.random_search import measure_best
+    from scratchgan.paper.supervised.training import read_labelled
+    from scratchgan.paper.supervised.trial_files import TrialFiles
 
     deadline = None if max_minutes is None else time.monotonic() + 60 * max_minutes
     settings = find_settings(run, preset, runs)
@@ -135,8 +135,8 @@ def find_settings(run: str | None, preset: str | None, runs: Path) -> TrainConfi
         raise click.UsageError("give a RUN or --preset NAME, one of both")
     if preset is not None:
         return PRESETS[preset]
-    from scratchgan.training.run_folder import find_checkpoint
-    from scratchgan.training.state import read_config
+    from scratchgan.training.run.folder import find_checkpoint
+    from scratchgan.training.run.state import read_config
 
     return read_config(find_checkpoint(run, runs))
 
@@ -154,8 +154,8 @@ def prepare_search(
     from dataclasses import replace
 
     from scratchgan.datasets.loader import check_size
-    from scratchgan.evaluation.random_search import Search
-    from scratchgan.evaluation.supervised_training import choose_rows, read_labelled
+    from scratchgan.paper.supervised.random_search import Search
+    from scratchgan.paper.supervised.training import choose_rows, read_labelled
 
     check_size(data, config.height, config.width)
     if config.classes:
@@ -177,7 +177,7 @@ def search_with_progress(
     search: Search, trials: int, files: TrialFiles, deadline: float | None
 ) -> list[Trial]:
     """Make the trials with a bar, and say on Ctrl-C what is kept."""
-    from scratchgan.evaluation.random_search import run_search
+    from scratchgan.paper.supervised.random_search import run_search
 
     def is_time_up() -> bool:
         return deadline is not None and time.monotonic() >= deadline
@@ -233,8 +233,8 @@ def make_table(
 
     The other tables have no network that was trained with labels alone.
     """
-    from scratchgan.evaluation.published import SUPERVISED, SVHN
-    from scratchgan.evaluation.result_table import ResultTable, Row
+    from scratchgan.paper.published_results import SUPERVISED, SVHN
+    from scratchgan.paper.result_table import ResultTable, Row
 
     columns = "validation error", "test error"
     measured = 1 - best.validation_accuracy, 1 - reached

@@ -20,10 +20,10 @@ from scratchgan.commands.options import options
 from scratchgan.commands.progress import note
 
 if TYPE_CHECKING:
-    from scratchgan.experiments.judge import Judge
-    from scratchgan.experiments.networks import TrainedNetworks
+    from scratchgan.paper.judges.judge import Judge
+    from scratchgan.paper.trained_networks import TrainedNetworks
 
-# Repeated from scratchgan.experiments.arithmetic, which loads NumPy; a test compares.
+# Repeated from scratchgan.paper.arithmetic.arithmetic, which loads NumPy; a test compares.
 CONCEPTS = ("smile", "glasses")
 
 _EXAMPLES = """\b
@@ -82,8 +82,8 @@ def arithmetic(
     network trained on a labelled dataset. The judge also says how often the result
     shows what it should, beside the same arithmetic with pixels and beside chance.
     """
-    from scratchgan.experiments import arithmetic as experiment
-    from scratchgan.experiments.arithmetic_figures import draw_figure
+    from scratchgan.paper.arithmetic import arithmetic as experiment
+    from scratchgan.paper.arithmetic.figures import draw_figure
 
     networks = open_run(run, runs, device)
     draw = drawing(networks, label)
@@ -135,8 +135,8 @@ def _judge(
 
 
 def _target(text: str | None, terms: list[Any], judge: Judge | None) -> tuple:
-    from scratchgan.experiments.arithmetic import target_of
-    from scratchgan.experiments.conditions import parse_conditions
+    from scratchgan.paper.arithmetic.arithmetic import target_of
+    from scratchgan.paper.judges.conditions import parse_conditions
 
     if text and judge:
         return parse_conditions(text, judge)
@@ -150,9 +150,9 @@ def _seen(said: dict[str, float]) -> list[str]:
 
 
 def _write_sheet(out: Path, terms: list, samples: Any, judge: Judge) -> str:
-    from scratchgan.experiments.arithmetic_figures import draw_sheet
-    from scratchgan.files import make_folder
-    from scratchgan.pictures import save_png
+    from scratchgan.paper.arithmetic.figures import draw_sheet
+    from scratchgan.storage.files import make_folder
+    from scratchgan.storage.pictures import save_png
 
     path = make_folder(out) / "arithmetic-sheet.png"
     save_png(draw_sheet(terms, samples, judge), path)

@@ -20,7 +20,7 @@ from scratchgan.commands.progress import progress_bar
 if TYPE_CHECKING:
     import numpy as np
 
-    from scratchgan.experiments.filters import LayerFilters
+    from scratchgan.paper.filters.filters import LayerFilters
 
 TILE_PIXELS = 64
 
@@ -65,14 +65,14 @@ def filters(
     For each feature the five images that excite it most, by guided backpropagation:
     on the left in a D of random weights (from --seed), on the right in the trained one.
     """
-    from scratchgan.experiments.filters import (
+    from scratchgan.paper.filters.filters import (
         check_features,
         choose_stages,
         compare_filters,
         random_networks,
     )
-    from scratchgan.experiments.run_images import spread_rows
-    from scratchgan.pictures import stack_pictures
+    from scratchgan.paper.run_images import spread_rows
+    from scratchgan.storage.pictures import stack_pictures
 
     networks = open_run(run, runs, device)
     stages = choose_stages(networks, layer)
@@ -111,7 +111,7 @@ def draw(found: LayerFilters, with_images: bool) -> np.ndarray:
 
     Tiles are enlarged by a whole number to about 64 pixels.
     """
-    from scratchgan.pictures import stack_pictures, tiles_in_rows
+    from scratchgan.storage.pictures import stack_pictures, tiles_in_rows
 
     def line(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         factor = max(1, round(TILE_PIXELS / left.shape[2]))

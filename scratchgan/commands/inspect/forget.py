@@ -19,8 +19,8 @@ from scratchgan.commands.options import options
 from scratchgan.commands.progress import note, progress_bar
 
 if TYPE_CHECKING:
-    from scratchgan.experiments.forget_effect import Judges
-    from scratchgan.experiments.networks import TrainedNetworks
+    from scratchgan.paper.forget.effect import Judges
+    from scratchgan.paper.trained_networks import TrainedNetworks
 
 SHEET_COLUMNS = 6
 
@@ -70,11 +70,11 @@ def forget(
     second highest layer; every map with a positive weight is set to 0. Upper row of the
     figure: new samples; lower row: the same without these maps.
     """
-    from scratchgan.experiments.box_file import read_box_file
-    from scratchgan.experiments.dropped_maps import choose_layer
-    from scratchgan.experiments.forget import choose_positions
-    from scratchgan.experiments.forget_run import ForgetSettings, forget_windows
-    from scratchgan.experiments.networks import check_label
+    from scratchgan.paper.forget.box_file import read_box_file
+    from scratchgan.paper.forget.dropped_maps import choose_layer
+    from scratchgan.paper.forget.experiment import ForgetSettings, forget_windows
+    from scratchgan.paper.forget.regression import choose_positions
+    from scratchgan.paper.trained_networks import check_label
 
     networks = open_run(run, runs, device)
     check_label(networks, settings["label"])
@@ -108,9 +108,9 @@ def _write_sheet(
 ) -> None:
     import json
 
-    from scratchgan.experiments.box_sheet import box_sheet
-    from scratchgan.files import make_folder
-    from scratchgan.pictures import save_png
+    from scratchgan.paper.forget.box_sheet import box_sheet
+    from scratchgan.storage.files import make_folder
+    from scratchgan.storage.pictures import save_png
 
     seeds = range(seed, seed + settings["count"])
     label = settings["label"]
@@ -127,8 +127,8 @@ def _judges(
     """Return the judges; without boxes of the user's they are required."""
     from scratchgan.datasets.catalogue import find_dataset
     from scratchgan.errors import DatasetError
-    from scratchgan.experiments.forget_effect import Judges
-    from scratchgan.experiments.window_judge import load_window_judge
+    from scratchgan.paper.forget.effect import Judges
+    from scratchgan.paper.judges.window_judge import load_window_judge
 
     network, windows = networks.config.network, None
     try:

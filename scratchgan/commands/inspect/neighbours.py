@@ -20,10 +20,10 @@ from scratchgan.commands.progress import progress_bar
 if TYPE_CHECKING:
     import numpy as np
 
-    from scratchgan.datasets.schema import Dataset
-    from scratchgan.experiments.nearest import NearestVectors
-    from scratchgan.experiments.neighbours import Neighbours
-    from scratchgan.experiments.networks import TrainedNetworks
+    from scratchgan.datasets.format.dataset import Dataset
+    from scratchgan.paper.neighbours.nearest import NearestVectors
+    from scratchgan.paper.neighbours.neighbours import Neighbours
+    from scratchgan.paper.trained_networks import TrainedNetworks
 
 TILE_PIXELS = 64
 UNITS = {"pixels": "{:.1f}", "features": "{:.3f}"}
@@ -66,12 +66,12 @@ def neighbours(
     images that were not trained on: a generator that draws from memory is nearer to
     the training images than these are.
     """
-    from scratchgan.experiments.neighbours import (
+    from scratchgan.paper.neighbours.neighbours import (
         choose_held_out,
         compare_distances,
         find_neighbours,
     )
-    from scratchgan.experiments.networks import check_label
+    from scratchgan.paper.trained_networks import check_label
 
     networks = open_run(run, runs, device)
     check_label(networks, label)
@@ -138,8 +138,13 @@ def draw(
     """
     import numpy as np
 
-    from scratchgan.experiments.run_images import read_images
-    from scratchgan.pictures import GREY, captioned_grid, enlarge, stack_pictures
+    from scratchgan.paper.run_images import read_images
+    from scratchgan.storage.pictures import (
+        GREY,
+        captioned_grid,
+        enlarge,
+        stack_pictures,
+    )
 
     order = np.argsort(found["pixels"].generated.distances[:, 0], kind="stable")[:rows]
     factor = max(1, round(TILE_PIXELS / generated.shape[2]))

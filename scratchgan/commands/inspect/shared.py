@@ -19,9 +19,9 @@ from scratchgan.commands.progress import note, progress_bar
 if TYPE_CHECKING:
     import numpy as np
 
-    from scratchgan.datasets.schema import Dataset
-    from scratchgan.experiments.judge import Judge
-    from scratchgan.experiments.networks import TrainedNetworks
+    from scratchgan.datasets.format.dataset import Dataset
+    from scratchgan.paper.judges.judge import Judge
+    from scratchgan.paper.trained_networks import TrainedNetworks
 
 FEW_STEPS = 1000
 """After fewer training steps, a figure says more about the start than about the run."""
@@ -46,7 +46,7 @@ LABEL_OPTION = click.option("--label", type=click.IntRange(min=0), help="Class o
 def open_run(run: str, runs: Path, device: str) -> TrainedNetworks:
     """Load a run's networks, with a note on stderr where it was trained little."""
     from scratchgan.backend import resolve_device
-    from scratchgan.experiments.networks import load_networks
+    from scratchgan.paper.trained_networks import load_networks
 
     networks = load_networks(run, runs, resolve_device(device))
     if networks.step < FEW_STEPS:
@@ -68,7 +68,7 @@ def drawing(
     ConfigError
         The network has no such class.
     """
-    from scratchgan.experiments.networks import check_label
+    from scratchgan.paper.trained_networks import check_label
 
     check_label(networks, label)
     return lambda z: networks.images(z, None if label is None else [label] * len(z))
@@ -82,7 +82,7 @@ def open_judge(
     It is trained if none is kept, with a bar on stderr; then a line says how good it is.
     """
     from scratchgan.datasets.catalogue import find_dataset
-    from scratchgan.experiments.judge import load_judge
+    from scratchgan.paper.judges.judge import load_judge
 
     path = find_dataset(dataset or networks.config.dataset, data_dir)
     network = networks.config.network
@@ -110,7 +110,7 @@ def open_judge(
 
 def open_run_images(networks: TrainedNetworks, data_dir: str | None) -> Dataset:
     """Open the dataset of a run, with a note on stderr where it is another by now."""
-    from scratchgan.experiments.run_images import open_run_dataset, other_images
+    from scratchgan.paper.run_images import open_run_dataset, other_images
 
     dataset = open_run_dataset(networks.config, data_dir)
     if remark := other_images(networks.config, dataset):
@@ -120,7 +120,7 @@ def open_run_images(networks: TrainedNetworks, data_dir: str | None) -> Dataset:
 
 def freeze_statistics(networks: TrainedNetworks, dataset: Dataset) -> TrainedNetworks:
     """Return the networks with D's batch-norm statistics frozen, showing progress."""
-    from scratchgan.experiments.frozen_statistics import freeze
+    from scratchgan.paper.frozen_statistics import freeze
 
     with progress_bar("batch-norm statistics", "batches") as progress:
         return freeze(networks, dataset, progress)
@@ -173,8 +173,8 @@ def write_results(
     lines : list of str
         What they mean, for people.
     """
-    from scratchgan.files import complete_file, make_folder
-    from scratchgan.pictures import save_png
+    from scratchgan.storage.files import complete_file, make_folder
+    from scratchgan.storage.pictures import save_png
 
     make_folder(out)
     files = [out / f"{name}.png", out / f"{name}.json"]

@@ -21,8 +21,8 @@ from scratchgan.commands.options import SeedRange, options
 from scratchgan.commands.progress import progress_bar
 
 if TYPE_CHECKING:
-    from scratchgan.experiments.judge import Judge
-    from scratchgan.experiments.networks import TrainedNetworks
+    from scratchgan.paper.judges.judge import Judge
+    from scratchgan.paper.trained_networks import TrainedNetworks
 
 _EXAMPLES = """\b
 Examples:
@@ -75,8 +75,8 @@ def turn(
     """
     import numpy as np
 
-    from scratchgan.experiments import turn as experiment
-    from scratchgan.experiments.conditions import find_attribute
+    from scratchgan.paper import turn as experiment
+    from scratchgan.paper.judges.conditions import find_attribute
 
     networks = open_run(run, runs, device)
     draw = drawing(networks, label)
@@ -128,8 +128,8 @@ def _ends(
     candidates: int,
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Return the seeds of both ends; those that are not given are chosen."""
-    from scratchgan.experiments.arithmetic import draw_candidates
-    from scratchgan.experiments.turn import choose_ends
+    from scratchgan.paper.arithmetic.arithmetic import draw_candidates
+    from scratchgan.paper.turn import choose_ends
 
     if all(given):
         return tuple(given[0]), tuple(given[1])

@@ -14,7 +14,7 @@ from scratchgan.commands.inspect.shared import (
 )
 from scratchgan.commands.options import data_dir_option, options
 
-# Repeated from scratchgan.experiments.walk, which loads NumPy; a test compares them.
+# Repeated from scratchgan.paper.walk, which loads NumPy; a test compares them.
 PATHS = ("auto", "linear", "great-circle")
 
 _EXAMPLES = """\b
@@ -57,14 +57,14 @@ def walk(
     Rows are chained: the last image of each is the first of the next. Sharp
     transitions would be a sign of images learnt by heart.
     """
-    from scratchgan.experiments.networks import check_label
-    from scratchgan.experiments.walk import (
+    from scratchgan.paper.trained_networks import check_label
+    from scratchgan.paper.walk import (
         frames,
         make_walk,
         measure_smoothness,
         verdict,
     )
-    from scratchgan.pictures import image_grid, save_animation
+    from scratchgan.storage.pictures import image_grid, save_animation
 
     networks = open_run(run, runs, device)
     check_label(networks, label)

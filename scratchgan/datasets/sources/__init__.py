@@ -14,8 +14,8 @@ from pathlib import Path
 
 from scratchgan.datasets.sources.celeba import CelebA
 from scratchgan.datasets.sources.cifar10 import Cifar10, Cifar10Png
-from scratchgan.datasets.sources.files import Files
-from scratchgan.datasets.sources.folders import (
+from scratchgan.datasets.sources.containers.files import Files
+from scratchgan.datasets.sources.containers.folders import (
     ARCHIVES,
     Folder,
     SingleFile,

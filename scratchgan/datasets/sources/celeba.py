@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
-from scratchgan.datasets.schema import SPLITS
-from scratchgan.datasets.sources.files import Files
+from scratchgan.datasets.format.dataset import SPLITS
+from scratchgan.datasets.sources.containers.files import Files
 from scratchgan.datasets.sources.image_files import is_image
 from scratchgan.datasets.sources.source import Source, SourceImage
 from scratchgan.errors import DatasetError

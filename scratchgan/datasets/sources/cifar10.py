@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from scratchgan.datasets.images import UnreadableImage
-from scratchgan.datasets.schema import SPLITS
-from scratchgan.datasets.sources.files import File, Files
+from scratchgan.datasets.decode_image import UnreadableImage
+from scratchgan.datasets.format.dataset import SPLITS
+from scratchgan.datasets.sources.containers.files import File, Files
 from scratchgan.datasets.sources.image_files import is_image, split_folders
 from scratchgan.datasets.sources.pixel_arrays import PixelArrays, PixelBlock
 from scratchgan.datasets.sources.restricted_pickle import (

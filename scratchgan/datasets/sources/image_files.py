@@ -5,9 +5,9 @@ from functools import partial
 from itertools import takewhile
 from pathlib import PurePosixPath
 
-from scratchgan.datasets.images import EXTENSIONS
-from scratchgan.datasets.schema import SPLITS
-from scratchgan.datasets.sources.files import File, Files
+from scratchgan.datasets.decode_image import EXTENSIONS
+from scratchgan.datasets.format.dataset import SPLITS
+from scratchgan.datasets.sources.containers.files import File, Files
 from scratchgan.datasets.sources.source import Source, SourceImage
 
 SPLIT_FOLDERS = {

@@ -2,7 +2,7 @@
 
 import re
 
-from scratchgan.datasets.sources.files import Files
+from scratchgan.datasets.sources.containers.files import Files
 from scratchgan.datasets.sources.image_files import ImageFiles, is_image
 
 _SYNSET = re.compile(r"n\d{8}")

@@ -6,10 +6,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from scratchgan.datasets.images import UnreadableImage
-from scratchgan.datasets.schema import SPLITS
-from scratchgan.datasets.sources.files import Files
-from scratchgan.datasets.sources.folders import Folder
+from scratchgan.datasets.decode_image import UnreadableImage
+from scratchgan.datasets.format.dataset import SPLITS
+from scratchgan.datasets.sources.containers.files import Files
+from scratchgan.datasets.sources.containers.folders import Folder
 from scratchgan.datasets.sources.source import Source, SourceImage
 from scratchgan.errors import DatasetError
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from scratchgan.datasets.schema import SPLITS
-from scratchgan.datasets.sources.files import File, Files
+from scratchgan.datasets.format.dataset import SPLITS
+from scratchgan.datasets.sources.containers.files import File, Files
 from scratchgan.datasets.sources.image_files import (
     SPLIT_FOLDERS,
     is_image,

@@ -10,9 +10,14 @@ from typing import BinaryIO, ClassVar
 
 import numpy as np
 
-from scratchgan.datasets.images import MAX_PIXELS, MIN_SIDE, UnreadableImage
-from scratchgan.datasets.schema import SPLITS
-from scratchgan.datasets.sources.files import DAMAGE, MAX_FILE_BYTES, File, Files
+from scratchgan.datasets.decode_image import MAX_PIXELS, MIN_SIDE, UnreadableImage
+from scratchgan.datasets.format.dataset import SPLITS
+from scratchgan.datasets.sources.containers.files import (
+    DAMAGE,
+    MAX_FILE_BYTES,
+    File,
+    Files,
+)
 from scratchgan.datasets.sources.pixel_arrays import PixelArrays, PixelBlock
 from scratchgan.errors import DatasetError
 

@@ -6,9 +6,9 @@ from typing import BinaryIO
 
 import numpy as np
 
-from scratchgan.datasets.images import MIN_SIDE, UnreadableImage
-from scratchgan.datasets.schema import SPLITS
-from scratchgan.datasets.sources.files import Files
+from scratchgan.datasets.decode_image import MIN_SIDE, UnreadableImage
+from scratchgan.datasets.format.dataset import SPLITS
+from scratchgan.datasets.sources.containers.files import Files
 from scratchgan.datasets.sources.pixel_arrays import PixelArrays, PixelBlock
 from scratchgan.errors import DatasetError
 

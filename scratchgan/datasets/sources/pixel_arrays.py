@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scratchgan.datasets.schema import SPLITS
+from scratchgan.datasets.format.dataset import SPLITS
 from scratchgan.datasets.sources.source import Source, SourceImage
 
 

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from scratchgan.datasets.schema import SPLITS
-from scratchgan.datasets.sources.files import Files
+from scratchgan.datasets.format.dataset import SPLITS
+from scratchgan.datasets.sources.containers.files import Files
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scratchgan.datasets.images import UnreadableImage
-from scratchgan.datasets.prepare import PrepareOptions, prepare
-from scratchgan.datasets.schema import open_dataset
+from scratchgan.datasets.decode_image import UnreadableImage
+from scratchgan.datasets.format.dataset import open_dataset
+from scratchgan.datasets.format.verify import find_problems
+from scratchgan.datasets.prepare.preparation import PrepareOptions, prepare
 from scratchgan.datasets.sources import open_source
-from scratchgan.datasets.verify import find_problems
 from scratchgan.errors import DatasetError
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchgan.datasets.images import Crop
+from scratchgan.datasets.decode_image import Crop
 from tests.datasets.sources.making import (
     decoded,
     failure,

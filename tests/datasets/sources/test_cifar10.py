@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scratchgan.datasets import splits as splits_module
+from scratchgan.datasets.prepare import splits as splits_module
 from scratchgan.datasets.sources import cifar10
 from scratchgan.datasets.sources.cifar10 import CLASSES
 from tests.datasets.sources.making import (

@@ -163,7 +163,7 @@ class TestDamaged:
         code = (
             "import sys\n"
             "from scratchgan.datasets.sources import open_source\n"
-            "from scratchgan.datasets.images import UnreadableImage\n"
+            "from scratchgan.datasets.decode_image import UnreadableImage\n"
             "from scratchgan.errors import DatasetError\n"
             "for i in range(40):\n"
             "    try:\n"

@@ -5,8 +5,9 @@ import os
 import pytest
 
 from scratchgan.commands.data.prepare import KINDS as COMMAND_KINDS
-from scratchgan.datasets.sources import KINDS, folders, open_source
-from scratchgan.datasets.sources.archives import Tar
+from scratchgan.datasets.sources import KINDS, open_source
+from scratchgan.datasets.sources.containers import folders
+from scratchgan.datasets.sources.containers.archives import Tar
 from tests.datasets.sources.making import (
     make_tar,
     make_zip,

@@ -1,0 +1,1 @@
+"""Published datasets: where they are, and how they get here."""

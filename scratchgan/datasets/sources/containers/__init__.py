@@ -1,0 +1,1 @@
+"""Folders and archives alike: named files, read in place."""

@@ -1,1 +1,0 @@
-"""What a trained run's features and samples are worth: the paper's tables."""

@@ -1,1 +1,0 @@
-"""What the paper does with data and with trained networks, beside training."""

@@ -1,0 +1,1 @@
+"""Convolution: its definition, and the faster ways to compute the same."""

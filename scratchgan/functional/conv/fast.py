@@ -1,0 +1,369 @@
+"""Convolution with fewer multiplications, a chunk of images at a time, on all cores.
+
+Method: polyphase decomposition and minimal filtering in both axes, see
+`minimal.filters`. For a tile of 2x2 outputs the weights, the data
+and the output gradient are taken to the points of both axes by additions; at each pair
+of points (i, j) there is one matrix product. With U the weights, V the data and E the
+output gradient at the points, all three primitives are products of two of them, and the
+other transformations are the transposes of the first ones::
+
+    forward          M = V·U      y  = outputs of M
+    input gradient   P = E·Uᵀ     dx = data of P, transposed
+    weight gradient  dU = Vᵀ·E    dw = filter of dU, transposed
+
+=================  ==========================  ==================
+kernel, stride     products for a 2x2 tile     of the definition
+=================  ==========================  ==================
+4x4, 2             36                          0.56
+5x5, 2             49                          0.49
+3x3, 2             25                          0.69
+3x3, 1             16                          0.44
+=================  ==========================  ==================
+
+Departures from `conv_reference`: images are channels-last in memory, so that a phase of
+pixels is a slice; a chunk of them is taken apart into memory that stays in the cache
+(`minimal.tiles`). Shapes that gain nothing go to `conv_matmul`: few
+channels (the first and last layers), little work in all, kernels of one tap a phase or
+more than three. docs/fast-convolution.md has the derivation and what was measured.
+"""
+
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from scratchgan.functional.conv import matmul as conv_matmul
+from scratchgan.functional.conv.chunked import (
+    Images,
+    SharedWeight,
+    Then,
+    Weight,
+    empty_images,
+    is_numpy,
+)
+from scratchgan.functional.conv.minimal.filters import products_per_output, supports
+from scratchgan.functional.conv.minimal.plan import AtPoints, Plan, make_plan
+from scratchgan.functional.conv.minimal.tiles import Tiles, tiles_of
+from scratchgan.functional.conv.minimal.weights import (
+    empty_at_points,
+    weights_at_points,
+    weights_of,
+)
+from scratchgan.functional.conv.shapes import Padding, Pair
+from scratchgan.functional.parallel import (
+    one_blas_thread,
+    run_chunks,
+    scratch,
+    thread_count,
+    update_in_parts,
+)
+
+IN_CHUNKS = True
+FEWEST_SAVED = 100
+"""Multiplications saved for each value transformed; with fewer the additions cost more.
+
+Measured: 4x4 kernels gain from 64 channels on, 3x3 with stride 2 from 256.
+"""
+FEWEST_PRODUCTS = 250_000_000
+"""Multiplications of the definition in all; below, Python takes longer than they do."""
+CHUNK_TILES = 256
+"""Tiles of 2x2 outputs in a chunk, the rows of its products."""
+LARGE_WEIGHTS = 1 << 26
+"""Bytes of U from which workers may share out dU, where there are few tiles.
+
+Measured: with 103 MB (paper64, batch 32) a step takes 2 % less time and 60 MB less
+memory; with 19 MB (dcgan64) 3 % more time, with 1 MB (quick32) 10 % more.
+"""
+
+
+def conv2d(
+    x: Images, weight: Weight, stride: Pair, padding: Padding, then: Then | None = None
+) -> np.ndarray:
+    """Convolve; see `scratchgan.functional.conv.primitives.conv2d`."""
+    if not _worth_it(x, None, weight.shape, stride):
+        return conv_matmul.conv2d(x, weight, stride, padding, then)
+    plan = _plan(x.shape[2:], weight.shape, stride, padding)
+    U = _at_points(plan, weight)
+    size = plan.rows.outputs, plan.columns.outputs
+    y = empty_images(x, plan.out_channels, size)
+
+    def work(worker: int, start: int, stop: int) -> None:
+        tiles = tiles_of(plan, stop - start, x.dtype)
+        V = tiles.data(x[start:stop])
+        _forward(tiles, V, U, y[start:stop])
+        if then is not None:
+            then(start, y[start:stop])
+
+    _run(plan, work, len(x))
+    return y
+
+
+def conv2d_input_grad(
+    dy: Images,
+    weight: Weight,
+    input_size: Pair,
+    stride: Pair,
+    padding: Padding,
+    then: Then | None = None,
+) -> np.ndarray:
+    """Input gradient; see `scratchgan.functional.conv.primitives.conv2d_input_grad`."""
+    if not _worth_it(None, dy, weight.shape, stride):
+        return conv_matmul.conv2d_input_grad(
+            dy, weight, input_size, stride, padding, then
+        )
+    plan = _plan(input_size, weight.shape, stride, padding)
+    U = _at_points(plan, weight)
+    dx = empty_images(dy, plan.in_channels, input_size)
+
+    def work(worker: int, start: int, stop: int) -> None:
+        tiles = tiles_of(plan, stop - start, dy.dtype)
+        E = tiles.gradient(dy[start:stop])
+        _input_grad(tiles, E, U, dx[start:stop])
+        if then is not None:
+            then(start, dx[start:stop])
+
+    _run(plan, work, len(dy))
+    return dx
+
+
+def conv2d_backward(
+    x: Images,
+    dy: Images,
+    weight: Weight,
+    stride: Pair,
+    padding: Padding,
+    need_dx: bool,
+    need_dweight: bool,
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Both gradients, which share E; see `scratchgan.functional.conv.primitives`."""
+    if not _worth_it(x, dy, weight.shape, stride):
+        return conv_matmul.conv2d_backward(
+            x, dy, weight, stride, padding, need_dx, need_dweight
+        )
+    plan = _plan(x.shape[2:], weight.shape, stride, padding)
+    dx = write = None
+    if need_dx:
+        U = _at_points(plan, weight)
+        dx = empty_images(x, plan.in_channels, x.shape[2:])
+
+        def write(tiles: Tiles, E: AtPoints, images: slice) -> None:
+            _input_grad(tiles, E, U, dx[images])
+
+    return dx, _gradients(plan, x, dy, need_dweight, write, from_gradient=True)
+
+
+def conv_transpose2d_backward(
+    x: Images,
+    dy: Images,
+    weight: Weight,
+    stride: Pair,
+    padding: Padding,
+    need_dx: bool,
+    need_dweight: bool,
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Both gradients, which share V; see `scratchgan.functional.conv.primitives`."""
+    if not _worth_it(dy, x, weight.shape, stride):
+        return conv_matmul.conv_transpose2d_backward(
+            x, dy, weight, stride, padding, need_dx, need_dweight
+        )
+    plan = _plan(dy.shape[2:], weight.shape, stride, padding)
+    dx = write = None
+    if need_dx:
+        U = _at_points(plan, weight)
+        dx = empty_images(x, plan.out_channels, x.shape[2:])
+
+        def write(tiles: Tiles, V: AtPoints, images: slice) -> None:
+            _forward(tiles, V, U, dx[images])
+
+    return dx, _gradients(plan, dy, x, need_dweight, write, from_gradient=False)
+
+
+def _gradients(
+    plan: Plan,
+    image: Images,
+    gradient: Images,
+    need_dweight: bool,
+    write: Callable[[Tiles, AtPoints, slice], None] | None,
+    *,
+    from_gradient: bool,
+) -> np.ndarray | None:
+    """Return dweight, if needed, and write the other gradient in the same pass.
+
+    V of ``image`` and E of ``gradient`` make dweight; ``write``, unless None, gets E or
+    V of each chunk, as ``from_gradient`` says.
+    """
+    by_outputs = need_dweight and _shares_outputs(plan, image)
+    sums = None
+    if need_dweight and not by_outputs:
+        sums = _WeightSums(plan, image.dtype)
+
+    def work(worker: int, start: int, stop: int) -> None:
+        images = slice(start, stop)
+        tiles = tiles_of(plan, stop - start, image.dtype)
+        V = tiles.data(image[images]) if sums or not from_gradient else None
+        E = tiles.gradient(gradient[images]) if sums or from_gradient else None
+        if sums:
+            sums.add(worker, V, E)
+        if write:
+            write(tiles, E if from_gradient else V, images)
+
+    if sums or write:
+        _run(plan, work, len(image))
+    if not need_dweight:
+        return None
+    dU = sums.total() if sums else _dU_by_outputs(plan, image, gradient)
+    return weights_of(plan, dU)
+
+
+def _forward(tiles: Tiles, V: AtPoints, U: AtPoints, y: np.ndarray) -> None:
+    """Write the outputs (n, C_out, OH, OW) of one chunk."""
+    for v, u, m in zip(V, U, tiles.M, strict=True):
+        np.matmul(v, u, out=m)
+    tiles.write_outputs(y)
+
+
+def _input_grad(tiles: Tiles, E: AtPoints, U: AtPoints, dx: np.ndarray) -> None:
+    """Write the input gradient (n, C_in, H, W) of one chunk."""
+    for e, u, p in zip(E, U, tiles.P, strict=True):
+        np.matmul(e, u.swapaxes(1, 2), out=p)
+    tiles.write_images(dx)
+
+
+class _WeightSums:
+    """dU of the chunks, summed by each worker on its own."""
+
+    def __init__(self, plan: Plan, dtype: np.dtype) -> None:
+        self._plan = plan
+        self._dtype = dtype
+        self._of_worker: dict[int, AtPoints] = {}
+
+    def add(self, worker: int, V: AtPoints, E: AtPoints) -> None:
+        """Add a chunk's part, Vᵀ·E."""
+        first = worker not in self._of_worker
+        if first:
+            self._of_worker[worker] = empty_at_points(self._plan, self._dtype)
+        _add_products(V, E, self._of_worker[worker], first=first)
+
+    def total(self) -> AtPoints:
+        """Return the sum over workers, in their order, and forget the parts."""
+        first = self._of_worker.pop(0)
+        for worker in sorted(self._of_worker):
+            for dU, part in zip(first, self._of_worker.pop(worker), strict=True):
+                update_in_parts(operator.iadd, dU, part)
+        return first
+
+
+def _shares_outputs(plan: Plan, images: Images) -> bool:
+    """Return whether workers share out the outputs of dU rather than the images.
+
+    With few images of few tiles, as in the networks' deepest layers, a product with a
+    worker's share of the images has few rows and costs as much for reading and writing
+    the weights as for multiplying; and every worker has a dU of its own, a hundred
+    megabytes in the paper's network.
+    """
+    threads = thread_count()
+    share = plan.out_channels // threads
+    return (
+        threads > 1
+        and len(images) * plan.tiles <= CHUNK_TILES * threads
+        and share * threads == plan.out_channels
+        and plan.weight_values * images.dtype.itemsize >= LARGE_WEIGHTS
+    )
+
+
+def _dU_by_outputs(  # noqa: N802
+    plan: Plan, image: Images, gradient: Images
+) -> AtPoints:
+    """Return dU = Vᵀ·E, each worker computing some of its columns from all images."""
+    threads, images = thread_count(), len(image)
+    dU = empty_at_points(plan, image.dtype)
+    part = _with_outputs(plan, plan.out_channels // threads)
+    chunk = max(1, CHUNK_TILES // plan.tiles)
+
+    def work(worker: int, index: int, stop: int) -> None:
+        columns = slice(index * part.out_channels, stop * part.out_channels)
+        for start in range(0, images, chunk):
+            chosen = slice(start, min(start + chunk, images))
+            tiles = tiles_of(part, chosen.stop - start, image.dtype)
+            V = tiles.data(image[chosen])
+            E = tiles.gradient(gradient[chosen][:, columns])
+            _add_products(V, E, [u[..., columns] for u in dU], first=start == 0)
+
+    with one_blas_thread():
+        run_chunks(work, threads, 1)
+    return dU
+
+
+@cache
+def _with_outputs(plan: Plan, out_channels: int) -> Plan:
+    """Return the plan for fewer output channels: the same one for the same question."""
+    return replace(plan, out_channels=out_channels)
+
+
+def _add_products(V: AtPoints, E: AtPoints, dU: AtPoints, *, first: bool) -> None:
+    """Add Vᵀ·E to dU, or set it if this is the first part."""
+    for stacks in zip(V, E, dU, strict=True):
+        # One matrix at a time: product and sum then are in the core's cache.
+        for v, e, sums in zip(*stacks, strict=True):
+            if first:
+                np.matmul(v.T, e, out=sums)
+            else:
+                part = scratch("dU", sums.shape, sums.dtype)
+                sums += np.matmul(v.T, e, out=part)
+
+
+def _worth_it(
+    image: Images | None,
+    output: Images | None,
+    weight_shape: tuple[int, ...],
+    stride: Pair,
+) -> bool:
+    """Return whether the products saved are worth the additions.
+
+    ``image`` is the larger of a convolution's two sides, ``output`` the smaller; one
+    of them may be None.
+    """
+    kernel_size = weight_shape[2:]
+    axes = list(zip(kernel_size, stride, strict=True))
+    known = image if output is None else output
+    if not (is_numpy(known) and all(supports(k, s) for k, s in axes)):
+        return False
+    outputs = len(known) * math.prod(known.shape[2:])
+    if output is None:
+        outputs //= math.prod(stride)
+    products = math.prod(products_per_output(k, s) for k, s in axes)
+    saved = math.prod(kernel_size) - products
+    return (
+        saved * min(weight_shape[:2]) >= FEWEST_SAVED * math.prod(stride)
+        and outputs * math.prod(weight_shape) >= FEWEST_PRODUCTS
+    )
+
+
+def _plan(
+    size: Pair, weight_shape: tuple[int, ...], stride: Pair, padding: Padding
+) -> Plan:
+    C_out, C_in, *kernel_size = weight_shape
+    return make_plan(tuple(size), C_in, C_out, tuple(kernel_size), stride, padding)
+
+
+def _at_points(plan: Plan, weight: Weight) -> AtPoints:
+    """Return U, once for all calls with a `SharedWeight`."""
+    if isinstance(weight, SharedWeight):
+        key = plan.rows.stride, plan.columns.stride
+        return weight.once(key, lambda array: weights_at_points(plan, array))
+    return weights_at_points(plan, weight)
+
+
+def _run(plan: Plan, work: Callable[[int, int, int], None], images: int) -> None:
+    """Call ``work`` for chunks of images on all cores.
+
+    A chunk is small enough for the cache and for all threads to have some, and has so
+    many images that a product has `CHUNK_TILES` rows: with fewer, reading the weights
+    costs more than multiplying by them.
+    """
+    share = -(-images // thread_count())
+    with one_blas_thread():
+        run_chunks(work, images, max(1, min(share, CHUNK_TILES // plan.tiles)))

@@ -1,0 +1,1 @@
+"""Minimal filtering: convolution with fewer multiplications."""

@@ -1,0 +1,173 @@
+"""Convolution as one, two or three large matrix products over strips of rows.
+
+The implementation for GPUs, where one large product is worth more than few
+multiplications. Images are cut into strips (`scratchgan.kernels.strips`): a few rows,
+in them one window of K = KW columns for each output column. With strips of P rows, the
+stride, a kernel of height KH lies on A = ⌈KH / P⌉ strips one after another, and with
+w_a its rows from a·P on::
+
+    y[i] = Σ_a strips[i + a] · w_a                 a < A, one product each
+    dw_a = Σ_i strips[i + a]ᵀ · dy[i]
+    dstrips[i] = dy[i] · wᵀ                        with P = KH, one product
+
+Everything here is contiguous: strips one after another are more rows of one matrix, and
+the rows of a kernel are rows of the weights as they lie in memory. So nothing is copied
+but the images, each row of pixels KW / stride times; im2col, which is the case P = KH
+and A = 1, copies them KH / stride times that. The price is that y is read and written
+A times. `_cut` counts both and takes what moves fewer bytes.
+
+Results have the memory order (H, W, N, C), images inside, in which the windows of all
+images under a row of outputs are one matrix.
+"""
+
+from functools import cache
+
+from scratchgan.backend import Array, get_array_module
+from scratchgan.functional.conv.shapes import Padding, Pair, conv_output_size
+from scratchgan.kernels.arrays import packed_copy
+from scratchgan.kernels.products import multiply, product
+from scratchgan.kernels.strips import Strips, from_strips, to_strips
+
+IN_CHUNKS = False
+LAUNCH_VALUES = 1 << 21
+"""Float32 values that a GPU moves in the time of one launch: 5 us at 1.6 TB/s.
+
+An estimate, from data sheets and the launch latency that NVIDIA documents; it decides
+only between one product and several.
+"""
+
+
+def conv2d(x: Array, weight: Array, stride: Pair, padding: Padding) -> Array:
+    """Convolve; see `scratchgan.functional.conv.primitives.conv2d`."""
+    size = conv_output_size(x.shape[2:], weight.shape[2:], stride, padding)
+    cut = _cut(len(x), *weight.shape, size, stride, padding)
+    return _correlate(to_strips(x, cut), weight, cut, size)
+
+
+def conv2d_input_grad(
+    dy: Array, weight: Array, input_size: Pair, stride: Pair, padding: Padding
+) -> Array:
+    """Input gradient; see `scratchgan.functional.conv.primitives.conv2d_input_grad`."""
+    N, _, *size = dy.shape
+    C_in, KH, KW = weight.shape[1:]
+    # Lower strips would be read and written again by every further product: counted,
+    # that is never less than the whole windows once.
+    cut = Strips(*size, KH, KW, *stride, padding.top, padding.left)
+    (w,) = _kernel_rows(weight, cut)  # (KH·KW·C_in, C_out)
+    strips = product(_pixels(dy), w.T).reshape(*size, N, KH, KW, C_in)
+    return from_strips(strips, C_in, *input_size, cut)
+
+
+def conv2d_backward(
+    x: Array,
+    dy: Array,
+    weight: Array,
+    stride: Pair,
+    padding: Padding,
+    need_dx: bool,
+    need_dweight: bool,
+) -> tuple[Array | None, Array | None]:
+    """Both gradients; see `scratchgan.functional.conv.primitives.conv2d_backward`."""
+    dx = dweight = None
+    if need_dx:
+        dx = conv2d_input_grad(dy, weight, x.shape[2:], stride, padding)
+    if need_dweight:
+        cut = _cut(len(x), *weight.shape, dy.shape[2:], stride, padding)
+        dweight = _weight_grad(to_strips(x, cut), dy, weight, cut)
+    return dx, dweight
+
+
+def conv_transpose2d_backward(
+    x: Array,
+    dy: Array,
+    weight: Array,
+    stride: Pair,
+    padding: Padding,
+    need_dx: bool,
+    need_dweight: bool,
+) -> tuple[Array | None, Array | None]:
+    """Both gradients, from the same strips of dy; see `primitives`."""
+    size = x.shape[2:]
+    cut = _cut(len(x), *weight.shape, size, stride, padding)
+    strips = to_strips(dy, cut)
+    return (
+        _correlate(strips, weight, cut, size) if need_dx else None,
+        _weight_grad(strips, x, weight, cut) if need_dweight else None,
+    )
+
+
+def _correlate(strips: Array, weight: Array, cut: Strips, size: Pair) -> Array:
+    """Return y (N, C_out, OH, OW) of images that were cut into strips."""
+    N, C_out = strips.shape[2], len(weight)
+    rows = size[0] * size[1] * N
+    y = get_array_module(strips).empty((rows, C_out), strips.dtype)
+    for a, w_a in enumerate(_kernel_rows(weight, cut)):
+        multiply(_under(strips, a, rows, len(w_a)), w_a, y, add=a > 0)
+    return y.reshape(*size, N, C_out).transpose(2, 3, 0, 1)
+
+
+def _weight_grad(strips: Array, dy: Array, weight: Array, cut: Strips) -> Array:
+    """Return dw (C_out, C_in, KH, KW) for dy (N, C_out, OH, OW)."""
+    C_out, C_in, KH, KW = weight.shape
+    dy = _pixels(dy)  # (OH·OW·N, C_out)
+    dweight = get_array_module(dy).empty((KH, KW, C_in, C_out), dy.dtype)
+    for a, dw_a in enumerate(_row_groups(dweight, cut)):
+        multiply(_under(strips, a, len(dy), len(dw_a)).T, dy, dw_a)
+    return dweight.transpose(3, 2, 0, 1)
+
+
+@cache
+def _cut(
+    N: int,
+    C_out: int,
+    C_in: int,
+    KH: int,
+    KW: int,
+    size: Pair,
+    stride: Pair,
+    padding: Padding,
+) -> Strips:
+    """Return how to cut images, strips of ``stride`` rows or of the whole kernel's.
+
+    Counted are the values that are read or written because of the choice.
+    """
+    OH, OW = size
+    y, windows = OH * OW * N * C_out, OW * N * KW * C_in
+
+    def values(P: int) -> int:
+        A = -(-KH // P)
+        # Strips written; y written by the first product, read and written by others.
+        return (OH + A - 1) * windows * P + (2 * A - 1) * y + A * LAUNCH_VALUES
+
+    P = min((min(stride[0], KH), KH), key=values)
+    A = -(-KH // P)
+    return Strips(OH + A - 1, OW, P, KW, *stride, padding.top, padding.left)
+
+
+def _under(strips: Array, a: int, rows: int, values: int) -> Array:
+    """Return what the a-th part of the kernel lies on, a row for each window.
+
+    From strip a on; the first ``values`` of a window, since the kernel's last part may
+    have fewer rows than a strip.
+    """
+    _, J, N, P, K, C = strips.shape
+    windows = strips.reshape(-1, P * K * C)  # (I·J·N, P·K·C)
+    return windows[a * J * N : a * J * N + rows, :values]
+
+
+def _kernel_rows(weight: Array, cut: Strips) -> list[Array]:
+    """Return the parts of the kernel that lie on one strip each, as matrices."""
+    taps = packed_copy(weight.transpose(2, 3, 1, 0))  # (KH, KW, C_in, C_out)
+    return _row_groups(taps, cut)
+
+
+def _row_groups(taps: Array, cut: Strips) -> list[Array]:
+    """Return views of (KH, KW, C_in, C_out) by P kernel rows, (P·KW·C_in, C_out)."""
+    KH, _, _, C_out = taps.shape
+    return [taps[a : a + cut.P].reshape(-1, C_out) for a in range(0, KH, cut.P)]
+
+
+def _pixels(images: Array) -> Array:
+    """Return images (N, C, H, W) as a matrix with a row for each pixel and image."""
+    images = packed_copy(images.transpose(2, 3, 0, 1))  # (H, W, N, C)
+    return images.reshape(-1, images.shape[3])

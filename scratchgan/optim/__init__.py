@@ -1,0 +1,1 @@
+"""The optimiser, and the learning rate over time."""

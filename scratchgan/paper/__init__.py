@@ -1,0 +1,1 @@
+"""The paper's experiments with data and with trained networks, beside training."""

@@ -1,0 +1,1 @@
+"""What can be reached without a GAN: the baselines of the paper's tables."""

@@ -1,0 +1,1 @@
+"""D's features, classified by a linear machine (section 5)."""

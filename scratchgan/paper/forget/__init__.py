@@ -1,0 +1,1 @@
+"""G forgets how to draw windows (section 6.3.1, figure 6)."""

@@ -1,0 +1,379 @@
+"""The judge: what an image shows, said by a small network trained on labelled images.
+
+The paper's authors looked at G's images themselves. A judge makes what they saw a
+number: it chooses the samples that a concept is averaged from, and says of how many
+results the effect is there. It is trained once a dataset and image size, and kept in
+the folder ``judges`` beside the dataset.
+"""
+
+import dataclasses
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchgan.backend import Device, to_host
+from scratchgan.datasets.format.checksums import pixels_sha256
+from scratchgan.datasets.format.dataset import Dataset, open_dataset
+from scratchgan.datasets.loader import check_size, scale_images
+from scratchgan.errors import ConfigError, OutputError
+from scratchgan.functional.losses import sigmoid
+from scratchgan.paper.combining import random_overlays
+from scratchgan.paper.judges.attribute_classifier import AttributeClassifier
+from scratchgan.paper.judges.attributes import (
+    UNITS,
+    AttributeTable,
+    read_attributes,
+    read_images,
+    split_rows,
+)
+from scratchgan.paper.judges.rating import rate_presence, rate_values
+from scratchgan.paper.judges.training import (
+    JudgeSettings,
+    Progress,
+    train_classifier,
+)
+from scratchgan.storage.files import complete_file, make_folder
+
+FOLDER = "judges"
+BATCH = 256
+"""Images judged at a time."""
+LUMA = (0.299, 0.587, 0.114)
+"""Shares of red, green and blue in grey (ITU-R 601), as in prepared grey sets."""
+ARRAYS = ("binary", "centre", "spread", "share")
+"""What is kept of a judge beside its network, in the order of its fields."""
+# What reading a damaged .npz raises, depending on where the damage is.
+READ_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained network with the meaning of its outputs.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The A attributes.
+    binary : ndarray of shape (A,), bool
+        Which are 0 or 1; the others are measured.
+    centre, spread : ndarray of shape (A,), float32
+        Mean and standard deviation of measured values in training; 0 and 1 for 0/1.
+    share : ndarray of shape (A,), float32
+        Of the training images that show a 0/1 attribute; 0.5 where none or all do, and
+        for a measured one.
+    held_out : dict
+        For each name how well it is judged on images it was not trained on, see
+        `rate_presence` and `rate_values`; and ``unit``, if it has one.
+    about : dict
+        ``dataset``, ``sha256``, ``held_out_split``, ``single_accuracy`` (how often an
+        image and an overlay are told apart) and the settings.
+    network : AttributeClassifier
+    height, width, channels : int
+        Of the images it judges.
+    device : Device
+    """
+
+    names: tuple[str, ...]
+    binary: np.ndarray
+    centre: np.ndarray
+    spread: np.ndarray
+    share: np.ndarray
+    held_out: dict[str, dict[str, Any]]
+    about: dict[str, Any]
+    network: AttributeClassifier
+    height: int
+    width: int
+    channels: int
+    device: Device
+
+    def probabilities(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return what is seen in each image.
+
+        Parameters
+        ----------
+        images : ndarray of shape (N, H, W, C), uint8
+            Of the judge's size, grey or RGB.
+
+        Returns
+        -------
+        dict of ndarray of shape (N,), float64
+            By name: the probability of a 0/1 attribute, the value of a measured one in
+            its own unit.
+
+        Raises
+        ------
+        ConfigError
+            The images have another size.
+        """
+        outputs = self._outputs(images)[:, :-1]
+        said = np.where(self.binary, sigmoid(outputs), outputs)
+        said = said * self.spread + self.centre
+        return {name: said[:, i] for i, name in enumerate(self.names)}
+
+    def present(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Return which images show each 0/1 attribute, whatever most images show.
+
+        The probability is compared with the share of the training images that show the
+        attribute, which is what a probability of 1/2 would be if as many images showed
+        it as not. So what nearly all images have, such as a bed, is not taken for
+        granted where it is hard to see.
+
+        Parameters
+        ----------
+        images : ndarray of shape (N, H, W, C), uint8
+
+        Returns
+        -------
+        dict of ndarray of shape (N,), bool
+            By name.
+        """
+        said = self.probabilities(images)
+        return {
+            name: said[name] > self.share[i]
+            for i, name in enumerate(self.names)
+            if self.binary[i]
+        }
+
+    def single(self, images: np.ndarray) -> np.ndarray:
+        """Return how likely each image is one picture, not an overlay of several.
+
+        Parameters
+        ----------
+        images : ndarray of shape (N, H, W, C), uint8
+
+        Returns
+        -------
+        ndarray of shape (N,), float64
+            In [0, 1].
+        """
+        return sigmoid(self._outputs(images)[:, -1])
+
+    def summary(self) -> str:
+        """Say in a line how well each attribute is judged on held-out images."""
+        parts = []
+        for name, facts in self.held_out.items():
+            if "balanced_accuracy" in facts:
+                told = facts["balanced_accuracy"]
+                parts.append(f"{name} {'-' if told is None else f'{told:.1%}'}")
+            else:
+                unit = f" {facts['unit']}" if "unit" in facts else ""
+                error = facts["mean_absolute_error"]
+                parts.append(f"{name} within {error:.2g}{unit}")
+        parts.append(f"overlays {self.about['single_accuracy']:.1%}")
+        return f"the judge on held-out images, balanced accuracy: {', '.join(parts)}"
+
+    def _outputs(self, images: np.ndarray) -> np.ndarray:
+        if images.shape[1:3] != (self.height, self.width):
+            raise ConfigError(
+                f"the judge sees images of {self.height}x{self.width} pixels, got "
+                f"{images.shape[1]}x{images.shape[2]}"
+            )
+        images = _in_channels(images, self.channels)
+        outputs = np.empty((len(images), len(self.names) + 1))
+        for start in range(0, len(images), BATCH):
+            chosen = slice(start, start + BATCH)
+            x = self.device.put(scale_images(images[chosen], "tanh"))
+            outputs[chosen] = to_host(self.network(x))
+        return outputs
+
+
+def load_judge(
+    dataset: str | Path,
+    height: int,
+    width: int,
+    device: Device,
+    *,
+    progress: Progress | None = None,
+    note: Callable[[str], None] | None = None,
+    settings: JudgeSettings | None = None,
+) -> Judge:
+    """Return the judge of a dataset at an image size, trained if none is kept.
+
+    Parameters
+    ----------
+    dataset : str or Path
+        The file of a labelled dataset; `find_dataset` finds it by name.
+    height, width : int
+        Of the images to be judged; the dataset's are averaged down to it.
+    device : Device
+        Where to compute.
+    progress : callable, optional
+        Called with (batches done, batches in all) while a judge is trained.
+    note : callable, optional
+        Given a line if the judge cannot be kept.
+    settings : JudgeSettings, optional
+
+    Raises
+    ------
+    DatasetError
+        The dataset has no attributes and no labels, or smaller images.
+    """
+    settings = settings or JudgeSettings()
+    with open_dataset(dataset) as opened:
+        check_size(opened, height, width)
+        table = read_attributes(opened)
+        path = _kept_path(opened, table, height, width, device, settings)
+        judge = _read(path, device)
+        if judge is None:
+            size = height, width
+            judge = _train(opened, table, size, device, settings, progress)
+            try:
+                _write(judge, path)
+            except OutputError as error:
+                if note is not None:
+                    note(f"note: the judge is not kept: {error}")
+    return judge
+
+
+def _kept_path(
+    dataset: Dataset,
+    table: AttributeTable,
+    height: int,
+    width: int,
+    device: Device,
+    settings: JudgeSettings,
+) -> Path:
+    """Return where the judge is kept.
+
+    The name holds a hash of all that it depends on: pixels, attributes, split and
+    settings. A judge trained on a GPU differs in its last digits, so it is another one.
+    """
+    split = dataset.split
+    parts = [
+        dataset.sha256 or pixels_sha256(dataset.images),
+        table.digest(),
+        "" if split is None else hashlib.sha256(split.tobytes()).hexdigest(),
+        json.dumps(dataclasses.asdict(settings), sort_keys=True),
+    ]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+    kind = "" if device.kind == "cpu" else f"-{device.kind}"
+    name = f"{dataset.path.stem}-{key}-{height}x{width}{kind}.npz"
+    return dataset.path.parent / FOLDER / name
+
+
+def _train(
+    dataset: Dataset,
+    table: AttributeTable,
+    size: tuple[int, int],
+    device: Device,
+    settings: JudgeSettings,
+    progress: Progress | None,
+) -> Judge:
+    rows, test_rows, held_out_split = split_rows(dataset, settings.seed)
+    rng = np.random.default_rng(settings.seed)
+    rows, test_rows = (
+        np.sort(rng.choice(r, min(len(r), most), replace=False))
+        for r, most in ((rows, settings.images), (test_rows, settings.held_out))
+    )
+    values = table.values[rows]
+    centre = np.where(table.binary, 0, values.mean(axis=0)).astype(np.float32)
+    spread = np.where(table.binary, 1, values.std(axis=0)).astype(np.float32)
+    spread[spread == 0] = 1  # a value that never changes
+    share = np.where(table.binary, values.mean(axis=0), 0).astype(np.float32)
+    share[(share == 0) | (share == 1)] = 0.5  # nothing to weigh
+    network = train_classifier(
+        read_images(dataset, rows, *size),
+        (values - centre) / spread,
+        table.binary,
+        settings,
+        device,
+        progress,
+    )
+    about = {
+        "dataset": dataset.name,
+        "sha256": dataset.sha256,
+        "trained_on": len(rows),
+        "held_out_split": held_out_split,
+        "settings": dataclasses.asdict(settings),
+    }
+    channels = dataset.channels
+    judge = Judge(
+        table.names, table.binary, centre, spread, share, {}, about, network, *size,
+        channels, device,
+    )  # fmt: skip
+    images = read_images(dataset, test_rows, *size)
+    said = judge.probabilities(images)
+    truth = table.values[test_rows]
+    for i, name in enumerate(table.names):
+        if table.binary[i]:
+            facts = rate_presence(said[name], truth[:, i], float(share[i]))
+        else:
+            facts = rate_values(said[name], truth[:, i])
+            if name in UNITS:
+                facts["unit"] = UNITS[name]
+        judge.held_out[name] = facts
+    overlays = random_overlays(images, len(images), settings.exemplars, rng)
+    right = (judge.single(images) > 0.5).sum() + (judge.single(overlays) <= 0.5).sum()
+    about["single_accuracy"] = float(right / (2 * len(images)))
+    return judge
+
+
+def _in_channels(images: np.ndarray, channels: int) -> np.ndarray:
+    """Return grey images as RGB, or RGB ones as grey, where that is needed."""
+    if images.shape[3] == channels:
+        return images
+    if channels == 3:
+        return np.repeat(images, 3, axis=3)
+    return np.rint(images @ np.array(LUMA)).astype(np.uint8)[..., None]
+
+
+def _write(judge: Judge, path: Path) -> None:
+    """Keep a judge: plain arrays, and JSON for the rest."""
+    about = {
+        "names": judge.names,
+        "size": [judge.height, judge.width, judge.channels],
+        "held_out": judge.held_out,
+        "about": judge.about,
+    }
+    arrays = {f"network/{k}": v for k, v in judge.network.state_dict().items()}
+    for name in ARRAYS:
+        arrays[name] = getattr(judge, name)
+    make_folder(path.parent)
+    with complete_file(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, about=np.array(json.dumps(about)), **arrays)
+
+
+def _read(path: Path, device: Device) -> Judge | None:
+    """Return a kept judge; None where there is none, or a damaged one."""
+    try:
+        # NumPy would leave the file open where it is cut short.
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            arrays = dict(file)
+        about = json.loads(str(arrays["about"]))
+        names, (height, width, channels) = tuple(about["names"]), about["size"]
+        network = AttributeClassifier(channels, height, width, len(names) + 1)
+        network.load_state_dict(
+            {
+                name.removeprefix("network/"): array
+                for name, array in arrays.items()
+                if name.startswith("network/")
+            }
+        )
+        network.to(device).eval()
+        return Judge(
+            names,
+            *(arrays[name] for name in ARRAYS),
+            about["held_out"],
+            about["about"],
+            network,
+            height,
+            width,
+            channels,
+            device,
+        )
+    except READ_ERRORS:
+        return None

@@ -1,0 +1,1 @@
+"""Whether a generator draws its training images from memory."""

@@ -1,0 +1,1 @@
+"""The control: the same network trained with labels alone (section 5.2)."""

@@ -1,0 +1,1 @@
+"""Datasets that scratchgan draws itself: faces, bedrooms, digits."""
