@@ -19,6 +19,11 @@ class ActivationCode(NamedTuple):
     number: int = IDENTITY
     slope: float = 0.0
 
+    @property
+    def is_identity(self) -> bool:
+        """Whether there is nothing to compute."""
+        return self.number == IDENTITY
+
 
 def activate(x: Array, code: ActivationCode) -> Array:
     """Return f(x), in x's order of memory. x must be on a GPU."""

@@ -178,5 +178,15 @@ class Layer:
         if x.dtype != dtype:
             raise TypeError(f"{self}: x is {x.dtype}, expected {dtype}")
 
+    def _expect_gradient(self, dy: Array, shape: tuple[int, ...], dtype: Any) -> None:
+        """Raise unless dy has exactly the shape and dtype of y."""
+        if tuple(dy.shape) != tuple(shape):
+            raise ValueError(
+                f"{self}: dy has shape {tuple(dy.shape)}, expected that of y, "
+                f"{tuple(shape)}"
+            )
+        if dy.dtype != dtype:
+            raise TypeError(f"{self}: dy is {dy.dtype}, expected {dtype}")
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

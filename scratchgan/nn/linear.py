@@ -3,7 +3,6 @@
 import numpy as np
 
 from scratchgan.backend import Array
-from scratchgan.kernels.products import multiply, product
 from scratchgan.nn import init
 from scratchgan.nn.layer import Layer, Parameter
 
@@ -65,8 +64,8 @@ class Linear(Layer):
         ValueError, TypeError
             If x has another shape or dtype.
         """
-        self._expect(x, (None, self.in_features), self.weight.data.dtype)
-        y = product(x, self.weight.data.T)  # (N, F_out)
+        self.expect(x)
+        y = x @ self.weight.data.T  # (N, F_out)
         if self.bias is not None:
             y = y + self.bias.data
         return y, x
@@ -74,12 +73,24 @@ class Linear(Layer):
     def backward(
         self, dy: Array, ctx: Array, *, need_dx: bool = True, need_dparams: bool = True
     ) -> Array | None:
-        """Return dx of shape (N, F_in)."""
+        """Return dx of shape (N, F_in).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If dy has another shape or dtype than y.
+        """
+        x = ctx
+        self._expect_gradient(dy, (len(x), self.out_features), x.dtype)
         if need_dparams:
-            multiply(dy.T, ctx, self.weight.grad, add=True)
+            self.weight.grad += dy.T @ x  # (F_out, F_in)
             if self.bias is not None:
-                self.bias.grad += dy.sum(axis=0)
-        return product(dy, self.weight.data) if need_dx else None
+                self.bias.grad += dy.sum(axis=0)  # (F_out,)
+        return dy @ self.weight.data if need_dx else None  # (N, F_in)
+
+    def expect(self, x: Array) -> None:
+        """Raise ValueError or TypeError unless x is what `forward` takes."""
+        self._expect(x, (None, self.in_features), self.weight.data.dtype)
 
     def __repr__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features})"

@@ -2,7 +2,6 @@
 
 from scratchgan.backend import Array, get_array_module
 from scratchgan.kernels.arrays import packed_copy
-from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn.layer import Layer
 
 
@@ -28,8 +27,7 @@ class Reshape(Layer):
 
     def forward(self, x: Array) -> tuple[Array, tuple[int, ...]]:
         """Return x as (N, *shape)."""
-        in_order = packed_copy(x) if has_kernels(x) else x
-        return in_order.reshape(len(x), *self.shape), x.shape
+        return packed_copy(x).reshape(len(x), *self.shape), x.shape
 
     def backward(
         self,
@@ -42,8 +40,7 @@ class Reshape(Layer):
         """Return dy in the shape of x."""
         if not need_dx:
             return None
-        in_order = packed_copy(dy) if has_kernels(dy) else dy
-        return in_order.reshape(ctx)
+        return packed_copy(dy).reshape(ctx)
 
     def __repr__(self) -> str:
         return f"Reshape{self.shape}"
