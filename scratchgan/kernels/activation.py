@@ -1,4 +1,7 @@
-"""Activations of single elements, forward and back."""
+"""Activations of single elements, forward and back.
+
+Their definition is `scratchgan.nn.activations`.
+"""
 
 from typing import NamedTuple
 

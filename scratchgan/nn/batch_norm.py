@@ -1,4 +1,20 @@
-"""Batch normalisation, per channel of maps and per unit of vectors."""
+"""Batch normalisation, per channel of maps and per unit of vectors.
+
+Forward, with the mean and the biased variance of a channel over all m values that it
+has in the batch; in eval mode with their running averages instead::
+
+    x̂ = (x - mean) / sqrt(var + eps)
+    y = gamma·x̂ + beta
+
+Backward. Mean and variance depend on every x of the channel, hence three terms; in
+eval mode they are constants, and the two averages fall away::
+
+    dgamma = Σ dy·x̂,  dbeta = Σ dy
+    dx = gamma / sqrt(var + eps) · (dy - dbeta/m - x̂·dgamma/m)
+
+Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; used in both networks
+except G's output and D's input layer (Radford et al. 2016, section 3).
+"""
 
 from typing import Any, NamedTuple
 
@@ -120,8 +136,7 @@ class _BatchNorm(Layer):
             scale = scale * self._along(self.gamma.data)
         if not batch_statistics:
             return dy * scale
-        # An x moves its own x̂, and by way of the mean and of the variance those of the
-        # whole batch: hence the two averages that are subtracted.
+        # An x moves its own x̂, and through mean and variance those of all others.
         m = dy.size // self.features
         return scale * (dy - self._along(dbeta / m) - x_hat * self._along(dgamma / m))
 
@@ -164,19 +179,9 @@ class _BatchNorm(Layer):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalisation of maps, per channel over images and pixels.
+    """Batch normalisation of maps, per channel over images and pixels: m = N·H·W.
 
-    x̂ = (x - mean) / sqrt(var + eps), y = gamma·x̂ + beta, with the mean and the biased
-    variance of the channel over N, H and W in training mode, and their running averages
-    in eval mode. Backward, with m = N·H·W::
-
-        dgamma = Σ dy·x̂,  dbeta = Σ dy
-        dx = gamma / sqrt(var + eps) · (dy - dbeta/m - x̂·dgamma/m)
-
-    In eval mode the statistics are constants and the two averages fall away.
-
-    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; used in both networks
-    except G's output and D's input layer (Radford et al. 2016, section 3).
+    x of shape (N, C, H, W); the module has the formulas.
 
     Parameters
     ----------
@@ -218,9 +223,9 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalisation of vectors, per unit over images.
+    """Batch normalisation of vectors, per unit over images: m = N.
 
-    As `BatchNorm2d`, with x of shape (N, F) and m = N. The authors normalise the
+    x of shape (N, F); the module has the formulas. The authors normalise the
     projected z so, before it becomes maps: one gamma and beta for each of its units.
 
     Parameters

@@ -99,7 +99,11 @@ class Conv2d(Convolution):
 
     y[n,o,h,w] = Σ_cij x[n, c, s·h+i-p, s·w+j-p] · weight[o,c,i,j], and the size
     OH = (H + top + bottom - KH) // stride + 1. It is the cross-correlation that
-    deep learning calls convolution: the kernel is not flipped. The ctx is x.
+    deep learning calls convolution: the kernel is not flipped.
+
+    The ctx is x. Backward, dx is the sum of the kernels times dy, each put where its
+    window was (``conv2d_input_grad``), dweight the sum of the windows times dy
+    (``conv2d_weight_grad``), dbias the sum of dy.
 
     In D, strides of 2 take the place of pooling (Radford et al. 2016, section 3).
 
@@ -192,7 +196,10 @@ class ConvTranspose2d(Convolution):
 
     y[n, o, s·h+i-p, s·w+j-p] += Σ_c x[n,c,h,w] · weight[c,o,i,j], which is the input
     gradient of a `Conv2d` from the output's size to the input's. Size: OH =
-    (H - 1)·stride - top - bottom + KH + output_padding. The ctx is x.
+    (H - 1)·stride - top - bottom + KH + output_padding.
+
+    The ctx is x. Backward is the convolution itself: dx = conv2d(dy), and dweight that
+    of a convolution whose input is dy and whose output's gradient is x.
 
     The paper calls it fractionally-strided convolution; "deconvolution" is a
     misnomer. G grows images with it (Radford et al. 2016, section 3).
