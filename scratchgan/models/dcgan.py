@@ -23,13 +23,11 @@ from scratchgan.nn import (
     Layer,
     LeakyReLU,
     Linear,
-    ReLU,
     Reshape,
     Sequential,
-    Sigmoid,
-    Tanh,
     init,
 )
+from scratchgan.nn.activations import ACTIVATIONS
 from scratchgan.nn.sequential import Contexts
 
 
@@ -179,9 +177,8 @@ def _build_stage(
 
 
 def _activation(name: str, config: NetworkConfig) -> Layer:
-    if name == "leaky_relu":
-        return LeakyReLU(config.negative_slope)
-    return {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}[name]()
+    kind = ACTIVATIONS[name]
+    return LeakyReLU(config.negative_slope) if kind is LeakyReLU else kind()
 
 
 def _weight_init(config: NetworkConfig) -> init.Initialiser:

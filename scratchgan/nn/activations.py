@@ -117,3 +117,12 @@ class Sigmoid(Layer):
         """Return dx = dy · y · (1 - y)."""
         self._expect_gradient(dy, ctx.shape, ctx.dtype)
         return dy * ctx * (1 - ctx) if need_dx else None
+
+
+ACTIVATIONS: dict[str, type[Layer]] = {
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "tanh": Tanh,
+    "sigmoid": Sigmoid,
+}
+"""By the names that plans of networks have for them."""
