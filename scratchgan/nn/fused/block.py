@@ -93,6 +93,7 @@ class Block(Sequential):
             return super().backward(dy, ctx, **needs, keep_ctx=keep_ctx)
         before, fused, after = self._merged[ctx.number]
         dy = after.backward(dy, ctx.after, need_dparams=need_dparams)
+        self._expect_gradient(dy, ctx.ctx.y.shape, ctx.ctx.y.dtype)
         # Layers in front that learn want the gradient that nobody else does.
         inner = need_dx or (need_dparams and bool(before.parameters()))
         dy = fused.backward(dy, ctx.ctx, need_dx=inner, need_dparams=need_dparams)

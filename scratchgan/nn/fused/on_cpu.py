@@ -11,9 +11,15 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchgan.functional.conv import fast, matmul
-from scratchgan.functional.conv.chunked import Deferred, Images, SharedWeight, Then
+from scratchgan.functional.conv.chunked import (
+    Deferred,
+    Images,
+    SharedWeight,
+    Then,
+    whole,
+)
 from scratchgan.functional.conv.primitives import choose
-from scratchgan.functional.parallel import map_images, scratch
+from scratchgan.functional.parallel import scratch
 from scratchgan.nn.conv import Convolution
 from scratchgan.nn.fused.activation_passes import passes_of
 from scratchgan.nn.fused.norm_passes import (
@@ -145,23 +151,21 @@ class FusedOnCpu:
         self, dy: np.ndarray, y: np.ndarray, need_dparams: bool
     ) -> Images:
         """Return the gradient of the operation's output, and add the bias's."""
-        da = dy
+        da: Images = _maps(dy)  # (N, C, H, W)
         if self._act is not None:
-
-            def pull_back(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-                axes = (0, 2, 3, 1) if y.ndim == 4 else (0, 1)
-                out = scratch("da", tuple(y.shape[axis] for axis in axes), y.dtype)
-                out = out.transpose(0, 3, 1, 2) if y.ndim == 4 else out  # as y
-                self._act.pull_back(dy, y, out)
-                return out
-
-            da = Deferred(pull_back, dy, y)
+            da = Deferred(self._pull_back, da, _maps(y))
         bias = self._layer.bias
         if bias is not None and need_dparams:
-            if isinstance(da, Deferred):  # it is read twice: computed once
-                da = map_images(lambda dy, y: pull_back(dy, y).copy(), dy, y)
-            bias.grad += da.sum(axis=tuple(range(2, da.ndim))).sum(axis=0)
+            da = whole(da)  # read here and by the operation: computed once
+            bias.grad += da.sum(axis=(2, 3)).sum(axis=0)
         return da
+
+    def _pull_back(self, dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """Return dy · f'(x) for a few images (n, C, H, W)."""
+        n, C, H, W = y.shape
+        out = scratch("da", (n, H, W, C), y.dtype).transpose(0, 3, 1, 2)
+        self._act.pull_back(dy, y, out)
+        return out
 
     def _back_through_norm(
         self, dy: np.ndarray, ctx: CpuContext, need_dparams: bool

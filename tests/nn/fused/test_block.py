@@ -277,3 +277,13 @@ def test_block_is_the_same_from_run_to_run_with_any_number_of_threads(
         runs.append(results(block, x, labels)[0])
     for key in runs[0]:
         np.testing.assert_array_equal(runs[0][key], runs[1][key], err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["conv, leaky", "reshape, linear with bias, tanh"])
+def test_a_gradient_of_another_shape_is_refused(name):
+    block, _, x, labels = build(name)
+    y, ctx = block.forward(x, labels)
+    with pytest.raises(ValueError, match=r"dy has shape \(1, .*expected that of y"):
+        block.backward(y[:1], ctx)
+    with pytest.raises(TypeError, match="dy is float32, expected float64"):
+        block.backward(y.astype("float32"), ctx)
