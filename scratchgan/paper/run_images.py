@@ -1,6 +1,6 @@
 """The images that a run learnt from, read again as its networks see them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -9,13 +9,11 @@ from scratchgan.datasets.format.dataset import Dataset, open_dataset
 from scratchgan.datasets.loader import check_size, reduce_images
 from scratchgan.errors import DatasetError
 from scratchgan.models.architecture import NetworkConfig
+from scratchgan.progress import Progress
 from scratchgan.training.config import TrainConfig
 
 BLOCK = 256
 """Images in memory at a time."""
-
-Progress = Callable[[int, int], None]
-"""Called with how many are done, and of how many."""
 
 
 def open_run_dataset(config: TrainConfig, data_dir: str | None = None) -> Dataset:

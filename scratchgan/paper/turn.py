@@ -14,6 +14,7 @@ import numpy as np
 from scratchgan.paper.figure import Figure
 from scratchgan.paper.judges.attributes import UNITS
 from scratchgan.paper.trained_networks import TrainedNetworks
+from scratchgan.progress import Progress
 
 AVERAGED = 4
 """Samples of each side."""
@@ -95,7 +96,7 @@ def measure_turn(
     value: Callable[[np.ndarray], np.ndarray],
     draw: Draw,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Return how the judged value goes along the vector, and along random ones.
 

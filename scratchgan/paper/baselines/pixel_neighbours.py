@@ -4,12 +4,11 @@ Squared distances between images of whole numbers are whole numbers. They are co
 without rounding, so that equal ones are equal and ties mean something.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from scratchgan.errors import ConfigError
 from scratchgan.functional.parallel import one_blas_thread, run_chunks
+from scratchgan.progress import Progress
 
 EXACT_DEPTH = 1024
 """Products of pixels that float32 adds up without rounding, in whatever order.
@@ -21,8 +20,6 @@ QUERIES = 128
 """Queries in a block, a worker's chunk."""
 REFERENCES = 2048
 """Training images in a block."""
-
-Progress = Callable[[int, int], None]
 
 
 def knn_classify(

@@ -12,7 +12,7 @@ from scratchgan.paper.dedup.denoising_autoencoder import (
     DenoisingAutoencoder,
     squared_error,
 )
-from scratchgan.paper.dedup.thumbnails import Progress
+from scratchgan.progress import Progress
 
 LEAST_CONTRAST = 5.0
 """Standard deviation, of 255: below it is more noise than picture."""

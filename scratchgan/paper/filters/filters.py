@@ -26,8 +26,9 @@ from scratchgan.paper.filters.selectivity import (
     without_linear_part,
 )
 from scratchgan.paper.frozen_statistics import measure_statistics
-from scratchgan.paper.run_images import Progress, read_images, stream_images
+from scratchgan.paper.run_images import read_images, stream_images
 from scratchgan.paper.trained_networks import TrainedNetworks
+from scratchgan.progress import Progress
 from scratchgan.storage.pictures import GREY
 
 BEST = 5

@@ -7,11 +7,6 @@ the folder ``judges`` beside the dataset.
 """
 
 import dataclasses
-import hashlib
-import json
-import zipfile
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import Device, to_host
-from scratchgan.datasets.format.checksums import pixels_sha256
 from scratchgan.datasets.format.dataset import Dataset, open_dataset
 from scratchgan.datasets.loader import check_size, scale_images
-from scratchgan.errors import ConfigError, OutputError
+from scratchgan.errors import ConfigError
 from scratchgan.functional.losses import sigmoid
 from scratchgan.paper.combining import random_overlays
 from scratchgan.paper.judges.attribute_classifier import AttributeClassifier
@@ -33,31 +27,22 @@ from scratchgan.paper.judges.attributes import (
     read_images,
     split_rows,
 )
-from scratchgan.paper.judges.rating import rate_presence, rate_values
-from scratchgan.paper.judges.training import (
-    JudgeSettings,
-    Progress,
-    train_classifier,
+from scratchgan.paper.judges.kept_judge import (
+    judge_place,
+    load_or_train,
+    network_state,
 )
-from scratchgan.storage.files import complete_file, make_folder
+from scratchgan.paper.judges.rating import rate_presence, rate_values
+from scratchgan.paper.judges.training import JudgeSettings, train_classifier
+from scratchgan.progress import Note, Progress
+from scratchgan.storage.kept_arrays import Kept
 
-FOLDER = "judges"
 BATCH = 256
 """Images judged at a time."""
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R 601), as in prepared grey sets."""
 ARRAYS = ("binary", "centre", "spread", "share")
 """What is kept of a judge beside its network, in the order of its fields."""
-# What reading a damaged .npz raises, depending on where the damage is.
-READ_ERRORS = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -176,6 +161,16 @@ class Judge:
         parts.append(f"overlays {self.about['single_accuracy']:.1%}")
         return f"the judge on held-out images, balanced accuracy: {', '.join(parts)}"
 
+    def to_keep(self) -> Kept:
+        """Return what is kept of it beside its network: arrays, and plain values."""
+        about = {
+            "names": self.names,
+            "size": [self.height, self.width, self.channels],
+            "held_out": self.held_out,
+            "about": self.about,
+        }
+        return Kept({name: getattr(self, name) for name in ARRAYS}, about)
+
     def _outputs(self, images: np.ndarray) -> np.ndarray:
         if images.shape[1:3] != (self.height, self.width):
             raise ConfigError(
@@ -198,7 +193,7 @@ def load_judge(
     device: Device,
     *,
     progress: Progress | None = None,
-    note: Callable[[str], None] | None = None,
+    note: Note | None = None,
     settings: JudgeSettings | None = None,
 ) -> Judge:
     """Return the judge of a dataset at an image size, trained if none is kept.
@@ -225,44 +220,13 @@ def load_judge(
     settings = settings or JudgeSettings()
     with open_dataset(dataset) as opened:
         check_size(opened, height, width)
-        table = read_attributes(opened)
-        path = _kept_path(opened, table, height, width, device, settings)
-        judge = _read(path, device)
-        if judge is None:
-            size = height, width
-            judge = _train(opened, table, size, device, settings, progress)
-            try:
-                _write(judge, path)
-            except OutputError as error:
-                if note is not None:
-                    note(f"note: the judge is not kept: {error}")
-    return judge
-
-
-def _kept_path(
-    dataset: Dataset,
-    table: AttributeTable,
-    height: int,
-    width: int,
-    device: Device,
-    settings: JudgeSettings,
-) -> Path:
-    """Return where the judge is kept.
-
-    The name holds a hash of all that it depends on: pixels, attributes, split and
-    settings. A judge trained on a GPU differs in its last digits, so it is another one.
-    """
-    split = dataset.split
-    parts = [
-        dataset.sha256 or pixels_sha256(dataset.images),
-        table.digest(),
-        "" if split is None else hashlib.sha256(split.tobytes()).hexdigest(),
-        json.dumps(dataclasses.asdict(settings), sort_keys=True),
-    ]
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-    kind = "" if device.kind == "cpu" else f"-{device.kind}"
-    name = f"{dataset.path.stem}-{key}-{height}x{width}{kind}.npz"
-    return dataset.path.parent / FOLDER / name
+        table, size = read_attributes(opened), (height, width)
+        return load_or_train(
+            judge_place(opened, table.digest(), settings, size, device),
+            lambda arrays, about: _restore(arrays, about, device),
+            lambda: _train(opened, table, size, device, settings, progress),
+            note,
+        )
 
 
 def _train(
@@ -331,49 +295,15 @@ def _in_channels(images: np.ndarray, channels: int) -> np.ndarray:
     return np.rint(images @ np.array(LUMA)).astype(np.uint8)[..., None]
 
 
-def _write(judge: Judge, path: Path) -> None:
-    """Keep a judge: plain arrays, and JSON for the rest."""
-    about = {
-        "names": judge.names,
-        "size": [judge.height, judge.width, judge.channels],
-        "held_out": judge.held_out,
-        "about": judge.about,
-    }
-    arrays = {f"network/{k}": v for k, v in judge.network.state_dict().items()}
-    for name in ARRAYS:
-        arrays[name] = getattr(judge, name)
-    make_folder(path.parent)
-    with complete_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, about=np.array(json.dumps(about)), **arrays)
-
-
-def _read(path: Path, device: Device) -> Judge | None:
-    """Return a kept judge; None where there is none, or a damaged one."""
-    try:
-        # NumPy would leave the file open where it is cut short.
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = dict(file)
-        about = json.loads(str(arrays["about"]))
-        names, (height, width, channels) = tuple(about["names"]), about["size"]
-        network = AttributeClassifier(channels, height, width, len(names) + 1)
-        network.load_state_dict(
-            {
-                name.removeprefix("network/"): array
-                for name, array in arrays.items()
-                if name.startswith("network/")
-            }
-        )
-        network.to(device).eval()
-        return Judge(
-            names,
-            *(arrays[name] for name in ARRAYS),
-            about["held_out"],
-            about["about"],
-            network,
-            height,
-            width,
-            channels,
-            device,
-        )
-    except READ_ERRORS:
-        return None
+def _restore(
+    arrays: dict[str, np.ndarray], about: dict[str, Any], device: Device
+) -> Judge:
+    """Return the judge that was kept; see `Judge.to_keep`."""
+    names, (height, width, channels) = tuple(about["names"]), about["size"]
+    network = AttributeClassifier(channels, height, width, len(names) + 1)
+    network.load_state_dict(network_state(arrays))
+    network.to(device).eval()
+    return Judge(
+        names, *(arrays[name] for name in ARRAYS), about["held_out"], about["about"],
+        network, height, width, channels, device,
+    )  # fmt: skip

@@ -1,6 +1,5 @@
 """Training the attribute judge: all attributes of a dataset at once."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,7 @@ from scratchgan.functional.losses import sigmoid
 from scratchgan.optim.adam import Adam
 from scratchgan.paper.combining import random_overlays
 from scratchgan.paper.judges.attribute_classifier import AttributeClassifier
-
-Progress = Callable[[int, int], None]
+from scratchgan.progress import Progress
 
 
 @dataclass(frozen=True)

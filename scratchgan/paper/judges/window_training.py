@@ -1,6 +1,5 @@
 """Training the window judge: each cell of a grid says whether it lies on a window."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +10,7 @@ from scratchgan.errors import NonFiniteError
 from scratchgan.functional.losses import sigmoid
 from scratchgan.optim.adam import Adam, decayed_lr
 from scratchgan.paper.judges.window_finder import WindowFinder
-
-Progress = Callable[[int, int], None]
+from scratchgan.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from scratchgan.paper.supervised.training import (
     train_supervised,
 )
 from scratchgan.paper.supervised.trial_files import Trial, TrialFiles
+from scratchgan.progress import Note, Progress
 
 VERSION = 1
 """Of the procedure; another one makes kept trials out of date."""
@@ -129,8 +130,8 @@ def run_search(
     files: TrialFiles,
     *,
     is_time_up: Callable[[], bool] = lambda: False,
-    progress: Callable[[int, int], None] | None = None,
-    note: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+    note: Note | None = None,
 ) -> list[Trial]:
     """Make the trials 0 to ``count`` - 1 that are not finished yet, and return all.
 

@@ -15,8 +15,9 @@ from scratchgan.functional.parallel import one_blas_thread
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.optim.adam import Adam
 from scratchgan.paper.labelled_split import LabelledSplit, draw_per_class
-from scratchgan.paper.run_images import Progress, stream_images
+from scratchgan.paper.run_images import stream_images
 from scratchgan.paper.supervised.classifier import SupervisedClassifier
+from scratchgan.progress import Progress
 
 BETAS = (0.9, 0.999)
 """Of Adam, as its authors have them: β1 = 0.5 is for the swings of a GAN."""
