@@ -24,7 +24,6 @@ from scratchgan.paper.judges.attributes import (
     UNITS,
     AttributeTable,
     read_attributes,
-    read_images,
     split_rows,
 )
 from scratchgan.paper.judges.kept_judge import (
@@ -34,6 +33,7 @@ from scratchgan.paper.judges.kept_judge import (
 )
 from scratchgan.paper.judges.rating import rate_presence, rate_values
 from scratchgan.paper.judges.training import JudgeSettings, train_classifier
+from scratchgan.paper.run_images import ImageSize, read_images
 from scratchgan.progress import Note, Progress
 from scratchgan.storage.kept_arrays import Kept
 
@@ -220,7 +220,7 @@ def load_judge(
     settings = settings or JudgeSettings()
     with open_dataset(dataset) as opened:
         check_size(opened, height, width)
-        table, size = read_attributes(opened), (height, width)
+        table, size = read_attributes(opened), ImageSize(height, width)
         return load_or_train(
             judge_place(opened, table.digest(), settings, size, device),
             lambda arrays, about: _restore(arrays, about, device),
@@ -232,7 +232,7 @@ def load_judge(
 def _train(
     dataset: Dataset,
     table: AttributeTable,
-    size: tuple[int, int],
+    size: ImageSize,
     device: Device,
     settings: JudgeSettings,
     progress: Progress | None,
@@ -250,7 +250,7 @@ def _train(
     share = np.where(table.binary, values.mean(axis=0), 0).astype(np.float32)
     share[(share == 0) | (share == 1)] = 0.5  # nothing to weigh
     network = train_classifier(
-        read_images(dataset, rows, *size),
+        read_images(dataset, rows, size),
         (values - centre) / spread,
         table.binary,
         settings,
@@ -269,7 +269,7 @@ def _train(
         table.names, table.binary, centre, spread, share, {}, about, network, *size,
         channels, device,
     )  # fmt: skip
-    images = read_images(dataset, test_rows, *size)
+    images = read_images(dataset, test_rows, size)
     said = judge.probabilities(images)
     truth = table.values[test_rows]
     for i, name in enumerate(table.names):

@@ -21,6 +21,7 @@ from scratchgan.errors import OutputError
 from scratchgan.nn.layer import Layer
 from scratchgan.paper.judges.training import JudgeSettings
 from scratchgan.paper.judges.window_training import WindowJudgeSettings
+from scratchgan.paper.run_images import ImageSize
 from scratchgan.progress import Note
 from scratchgan.storage.files import make_folder
 from scratchgan.storage.kept_arrays import (
@@ -58,7 +59,7 @@ def judge_place(
     dataset: Dataset,
     targets: str,
     settings: JudgeSettings | WindowJudgeSettings,
-    size: tuple[int, int],
+    size: ImageSize,
     device: Device,
     *,
     kind: str = "",
@@ -71,8 +72,8 @@ def judge_place(
     targets : str
         A hash of what is learnt of its images.
     settings : JudgeSettings or WindowJudgeSettings
-    size : (int, int)
-        Height and width of the images to be judged.
+    size : ImageSize
+        Of the images to be judged.
     device : Device
     kind : str, optional
         A word of the file's name, for judges other than those of attributes.
@@ -86,7 +87,7 @@ def judge_place(
     ]
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     device_kind = "" if device.kind == "cpu" else f"-{device.kind}"
-    name = f"{key[:12]}-{size[0]}x{size[1]}{device_kind}.npz"
+    name = f"{key[:12]}-{size.height}x{size.width}{device_kind}.npz"
     stem = "-".join(filter(None, [dataset.path.stem, kind]))
     return Place(dataset.path.parent / FOLDER / f"{stem}-{name}", key)
 

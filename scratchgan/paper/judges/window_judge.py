@@ -19,7 +19,7 @@ from scratchgan.datasets.format.dataset import Dataset, open_dataset
 from scratchgan.datasets.loader import check_size, scale_images
 from scratchgan.errors import DatasetError
 from scratchgan.functional.losses import sigmoid
-from scratchgan.paper.judges.attributes import read_images, split_rows
+from scratchgan.paper.judges.attributes import split_rows
 from scratchgan.paper.judges.kept_judge import (
     judge_place,
     load_or_train,
@@ -32,6 +32,7 @@ from scratchgan.paper.judges.window_training import (
     covered_share,
     train_window_finder,
 )
+from scratchgan.paper.run_images import ImageSize, read_images
 from scratchgan.progress import Note, Progress
 from scratchgan.storage.kept_arrays import Kept
 
@@ -237,7 +238,8 @@ def load_window_judge(
     with open_dataset(dataset) as opened:
         check_size(opened, height, width)
         boxes = _checked_boxes(opened, channels)
-        targets, size = hashlib.sha256(boxes.tobytes()).hexdigest(), (height, width)
+        targets = hashlib.sha256(boxes.tobytes()).hexdigest()
+        size = ImageSize(height, width)
         return load_or_train(
             judge_place(opened, targets, settings, size, device, kind="windows"),
             lambda arrays, about: _restore(arrays, about, (channels, *size), device),
@@ -266,7 +268,7 @@ def _checked_boxes(dataset: Dataset, channels: int) -> np.ndarray:
 def _train(
     dataset: Dataset,
     boxes: np.ndarray,
-    size: tuple[int, int],
+    size: ImageSize,
     device: Device,
     settings: WindowJudgeSettings,
     progress: Progress | None,
@@ -276,7 +278,7 @@ def _train(
     most = min(settings.images, MOST_BYTES // (size[0] * size[1] * dataset.channels))
     scale = np.array([size[1] / dataset.width, size[0] / dataset.height] * 2)
     learnt, tested = (
-        BoxedImages(read_images(dataset, chosen, *size), boxes[chosen] * scale)
+        BoxedImages(read_images(dataset, chosen, size), boxes[chosen] * scale)
         for chosen in (
             np.sort(rng.choice(rows, min(len(rows), most), replace=False)),
             np.sort(

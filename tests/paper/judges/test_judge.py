@@ -11,7 +11,7 @@ from scratchgan.backend import CPU
 from scratchgan.datasets.format.dataset import open_dataset
 from scratchgan.errors import ConfigError, DatasetError
 from scratchgan.paper.combining import random_overlays
-from scratchgan.paper.judges.attributes import read_images, split_rows
+from scratchgan.paper.judges.attributes import split_rows
 from scratchgan.paper.judges.judge import load_judge
 from scratchgan.paper.judges.training import multitask_gradient
 from tests.paper.labelled import QUICK, write_labelled
@@ -268,8 +268,6 @@ def test_without_a_split_a_fifth_is_held_out(tmp_path):
     path = write_labelled(tmp_path / "s.h5", split=False)
     with open_dataset(path) as data:
         train, held, name = split_rows(data, seed=0)
-        assert name == "drawn from train"
-        assert (len(train), len(held)) == (192, 48)
-        assert set(train) | set(held) == set(range(240))
-        images = read_images(data, held, 8, 8)
-        np.testing.assert_array_equal(images, data.images[:][held])
+    assert name == "drawn from train"
+    assert (len(train), len(held)) == (192, 48)
+    assert set(train) | set(held) == set(range(240))
