@@ -8,6 +8,7 @@ from scratchgan.backend import Array, Device, get_array_module
 from scratchgan.datasets.loader import scale_images
 from scratchgan.functional.losses import sigmoid
 from scratchgan.optim.adam import Adam
+from scratchgan.optim.schedule import decayed_lr
 from scratchgan.paper.combining import random_overlays
 from scratchgan.paper.judges.attribute_classifier import AttributeClassifier
 from scratchgan.progress import Progress
@@ -135,7 +136,7 @@ def train_classifier(
         _, gradient = multitask_gradient(
             outputs, device.put(wanted), kinds, device.put(counts)
         )
-        adam.lr = settings.lr * (1 - step / total)
+        adam.lr = decayed_lr(settings.lr, step, 0, total)
         adam.zero_grad()
         network.backward(gradient, ctx, need_dx=False)
         adam.step()

@@ -8,7 +8,8 @@ from scratchgan.backend import Array, Device, to_host
 from scratchgan.datasets.loader import scale_images
 from scratchgan.errors import NonFiniteError
 from scratchgan.functional.losses import sigmoid
-from scratchgan.optim.adam import Adam, decayed_lr
+from scratchgan.optim.adam import Adam
+from scratchgan.optim.schedule import decayed_lr
 from scratchgan.paper.judges.window_finder import WindowFinder
 from scratchgan.progress import Progress
 
