@@ -5,14 +5,16 @@ added to random samples (Radford et al. 2016, section 6.3.2 and figure 8). Any o
 attribute that a judge knows makes a vector in the same way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from scratchgan.paper.arithmetic.arithmetic import Draw, draw_candidates
 from scratchgan.paper.figure import Figure
 from scratchgan.paper.judges.attributes import UNITS
+from scratchgan.paper.judges.judge import Judge
 from scratchgan.paper.trained_networks import TrainedNetworks
 from scratchgan.progress import Progress
 
@@ -22,8 +24,6 @@ POSITIONS = 11
 """Along the vector; the sixth is the sample itself."""
 CONTROLS = 5
 """Random directions that the vector is compared with."""
-
-Draw = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,38 @@ def choose_ends(
     order = np.argsort(values, kind="stable")
     low, high = order[:averaged], order[::-1][:averaged]
     return tuple(map(int, seeds[low])), tuple(map(int, seeds[high]))
+
+
+def find_ends(
+    networks: TrainedNetworks,
+    judge: Judge,
+    attribute: str,
+    draw: Draw,
+    given: tuple[Sequence[int] | None, Sequence[int] | None],
+    seed: int,
+    candidates: int,
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the seeds of both ends; those that are not given are chosen by the judge.
+
+    Parameters
+    ----------
+    networks : TrainedNetworks
+    judge : Judge
+    attribute : str
+        What it says of the candidates.
+    draw : callable
+        Images of z.
+    given : pair of sequence of int or None
+        Left and right.
+    seed, candidates : int
+        The first of the seeds to choose from, and how many.
+    """
+    left, right = given
+    if left and right:
+        return tuple(left), tuple(right)
+    found = draw_candidates(networks, judge, seed, candidates, draw)
+    lowest, highest = choose_ends(found.seeds, found.said[attribute])
+    return tuple(left or lowest), tuple(right or highest)
 
 
 def along(z: np.ndarray, vector: np.ndarray, scale: float) -> np.ndarray:
@@ -219,6 +251,41 @@ def draw_figure(rows: np.ndarray, ends: np.ndarray) -> np.ndarray:
         for column, image in enumerate(images):
             figure.place(image, 1.3 + row, column, framed=column == positions // 2)
     return figure.pixels()
+
+
+def turn_facts(
+    vector: TurnVector,
+    attribute: str,
+    settings: dict[str, Any],
+    ends: np.ndarray,
+    judge: Judge,
+    report: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the numbers as plain values for JSON.
+
+    Parameters
+    ----------
+    vector : TurnVector
+    attribute : str
+        What it changes.
+    settings : dict
+        How it was measured.
+    ends : ndarray of shape (2, H, W, C), uint8
+        The images of the mean z of each side.
+    judge : Judge
+    report : dict
+        See `measure_turn`.
+    """
+    return {
+        "attribute": attribute,
+        "left": list(vector.left_seeds),
+        "right": list(vector.right_seeds),
+        **settings,
+        "vector_length": float(np.linalg.norm(vector.vector)),
+        "ends": [float(value) for value in judge.probabilities(ends)[attribute]],
+        "judge": {**judge.about, "held_out": judge.held_out},
+        "measured": report,
+    }
 
 
 def verdict(report: dict[str, Any], attribute: str) -> list[str]:

@@ -168,6 +168,15 @@ def target_of(
     return tuple({**kept, **gained}[name] for name in {**gained, **kept})
 
 
+def find_target(
+    text: str | None, terms: Sequence[Term], judge: Judge | None
+) -> tuple[Condition, ...]:
+    """Return what the result should show: as a text has it, or by `target_of`."""
+    if text and judge:
+        return parse_conditions(text, judge)
+    return target_of(*(term.conditions for term in terms))
+
+
 def neighbours(y: np.ndarray, seed: int) -> np.ndarray:
     """Return y with eight neighbours around it, float32 (9, latent_dim), y the fifth.
 
@@ -204,6 +213,12 @@ def describe(
         facts["nine_tiles"] = counted(meets(target, said, judge))
     facts["judge"] = {**judge.about, "held_out": judge.held_out}
     return facts
+
+
+def describe_result(judged: dict[str, float]) -> list[str]:
+    """Say in words what G(Y) is judged to show; nothing without a judge."""
+    values = ", ".join(f"{name} {value:.2g}" for name, value in judged.items())
+    return [f"G(Y) is judged: {values}"] if judged else []
 
 
 def score(
