@@ -21,7 +21,7 @@ from typing import Protocol
 import numpy as np
 
 from scratchgan.backend import Array, Device, to_host
-from scratchgan.functional.nearest import nearest
+from scratchgan.functional.nearest.one import nearest
 from scratchgan.paper.nearest.references import pixel_vectors
 from scratchgan.progress import Note, Progress
 from scratchgan.storage.files import make_folder
@@ -111,7 +111,7 @@ class Found:
     Attributes
     ----------
     closeness : ndarray of shape (Q,), float32
-        As `scratchgan.functional.nearest.nearest` has it.
+        As `scratchgan.functional.nearest.one.nearest` has it.
     classes : ndarray of shape (Q,), int32
     """
 

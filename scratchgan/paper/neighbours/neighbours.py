@@ -16,7 +16,7 @@ import numpy as np
 
 from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.errors import DatasetError
-from scratchgan.paper.neighbours.nearest import NearestVectors
+from scratchgan.functional.nearest.streamed import NearestVectors
 from scratchgan.paper.run_images import (
     read_images,
     spread_rows,

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan.datasets.format.dataset import Dataset
-from scratchgan.paper.neighbours.nearest import NearestVectors
+from scratchgan.functional.nearest.streamed import NearestVectors
 from scratchgan.paper.neighbours.neighbours import (
     HeldOut,
     Neighbours,
