@@ -15,6 +15,7 @@ from scratchgan.paper.arithmetic.arithmetic import Draw, draw_candidates
 from scratchgan.paper.figure import Figure
 from scratchgan.paper.judges.attributes import UNITS
 from scratchgan.paper.judges.judge import Judge
+from scratchgan.paper.ranks import spearman
 from scratchgan.paper.trained_networks import TrainedNetworks
 from scratchgan.progress import Progress
 
@@ -198,28 +199,6 @@ def describe(values: np.ndarray) -> dict[str, Any]:
         "monotone": bool((np.diff(mean) > 0).all()),
         "samples_rising": float((values[:, -1] > values[:, 0]).mean()),
     }
-
-
-def spearman(one: np.ndarray, other: np.ndarray) -> float:
-    """Return Spearman's rank correlation; 0 where either never changes.
-
-    Equal values share the mean of their ranks.
-
-    Examples
-    --------
-    >>> spearman(np.array([1, 2, 3]), np.array([1.0, 10.0, 5.0]))
-    0.5
-    """
-    ranks = [_ranks(values) for values in (one, other)]
-    centred = [r - r.mean() for r in ranks]
-    scale = np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum())
-    return float((centred[0] * centred[1]).sum() / scale) if scale else 0.0
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[group]
 
 
 def draw_rows(

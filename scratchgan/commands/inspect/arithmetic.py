@@ -115,7 +115,7 @@ def arithmetic(
     if sheet:
         facts["sheet"] = _write_sheet(out, terms, samples, made_judge)
         lines.append(facts["sheet"])
-    figure = draw_figure(terms, result, draw)
+    figure = draw_figure(terms, result, experiment.make_control(terms, draw))
     write_results(networks, out, "arithmetic", figure, facts, as_json, lines)
 
 

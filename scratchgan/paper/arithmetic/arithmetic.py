@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan.errors import ConfigError
-from scratchgan.paper.combining import combine, combine_pixels
+from scratchgan.paper.combining import as_pixels, combine, combine_pixels
 from scratchgan.paper.judges.conditions import (
     Condition,
     counted,
@@ -191,6 +191,34 @@ def neighbours(y: np.ndarray, seed: int) -> np.ndarray:
 def make_result(terms: Sequence[Term], seed: int, draw: Draw) -> np.ndarray:
     """Return G(Y) among its eight neighbours, uint8 (9, H, W, C), G(Y) the fifth."""
     return draw(neighbours(combine(*(term.z for term in terms)), seed))
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the result is set beside.
+
+    Attributes
+    ----------
+    of_mean_z : ndarray of shape (3, H, W, C), uint8
+        G of the mean z of A, B and C.
+    pixel_means : ndarray of shape (3, H, W, C), uint8
+        The mean pixels of A, B and C.
+    pixels : ndarray of shape (H, W, C), uint8
+        The same arithmetic with pixels.
+    """
+
+    of_mean_z: np.ndarray
+    pixel_means: np.ndarray
+    pixels: np.ndarray
+
+
+def make_control(terms: Sequence[Term], draw: Draw) -> Control:
+    """Return the means of each term, and the arithmetic with pixels."""
+    return Control(
+        draw(np.stack([term.z.mean(axis=0) for term in terms])),
+        np.stack([as_pixels(term.images.mean(axis=0)) for term in terms]),
+        combine_pixels(*(term.images for term in terms)),
+    )
 
 
 def describe(

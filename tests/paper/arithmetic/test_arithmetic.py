@@ -11,6 +11,7 @@ from scratchgan.paper.arithmetic.arithmetic import (
     best,
     describe,
     draw_candidates,
+    make_control,
     make_result,
     make_term,
     neighbours,
@@ -200,7 +201,8 @@ def test_what_is_reported(terms):
 def test_figure_holds_every_tile(terms):
     """Tiles are found in it, enlarged, at their places."""
     result = make_result(terms, 0, draw)
-    figure = draw_figure(terms, result, draw)
+    control = make_control(terms, draw)
+    figure = draw_figure(terms, result, control)
     tops, margin = round(0.4 * 72) + 4, round(0.3 * 72) + 4
     for row in range(3):
         tile = figure[tops + 72 * row : tops + 72 * row + 64, margin : margin + 64, 0]
@@ -214,12 +216,26 @@ def test_figure_holds_every_tile(terms):
     np.testing.assert_array_equal(centre[16::32, 16::32], result[4, :, :, 0])
 
 
+def test_control_is_of_means_and_pixels(terms):
+    control = make_control(terms, draw)
+    for i, term in enumerate(terms):
+        np.testing.assert_array_equal(
+            control.of_mean_z[i], draw(term.z.mean(axis=0)[None])[0]
+        )
+        exact = term.images.astype(float).mean(axis=0)
+        assert abs(control.pixel_means[i] - exact).max() <= 0.5 + 1e-4
+    images = [term.images for term in terms]
+    np.testing.assert_array_equal(control.pixels, combine_pixels(*images))
+
+
 def test_figure_of_more_exemplars(terms):
     """As many as were named."""
     many = Term("", (), (1,) * 5, np.zeros((5, 4)), np.zeros((5, 2, 2, 1), np.uint8))
     result = make_result(terms, 0, draw)
-    usual = draw_figure(terms, result, draw)
-    assert draw_figure([many, *terms[1:]], result, draw).shape[0] == len(usual) + 144
+    usual = draw_figure(terms, result, make_control(terms, draw))
+    longer = [many, *terms[1:]]
+    figure = draw_figure(longer, result, make_control(longer, draw))
+    assert len(figure) == len(usual) + 144
 
 
 def test_sheet(candidates, terms):

@@ -7,7 +7,6 @@ from scratchgan.paper.filters.selectivity import (
     attribute_contrast,
     compare,
     lifetime_sparseness,
-    ranks,
     told_attributes,
 )
 
@@ -55,13 +54,6 @@ def test_share_of_pairs(rng):
     found = compare(trained, control)["share"]
     pairs = (trained[:, None] > control) + 0.5 * (trained[:, None] == control)
     np.testing.assert_allclose(found, pairs.mean())
-
-
-def test_ranks_with_ties():
-    np.testing.assert_array_equal(
-        ranks(np.array([[5, 1], [5, 2], [0, 3], [5, 4]])),
-        [[3, 1], [3, 2], [1, 3], [3, 4]],
-    )
 
 
 def test_attributes_that_are_told():
