@@ -6,11 +6,11 @@ import numpy as np
 
 from scratchgan.backend import Array, Device, to_host
 from scratchgan.errors import NonFiniteError
+from scratchgan.functional.regression_losses import squared_error
 from scratchgan.optim.adam import Adam
 from scratchgan.paper.dedup.denoising_autoencoder import (
     INPUTS,
     DenoisingAutoencoder,
-    squared_error,
 )
 from scratchgan.progress import Progress
 

@@ -53,11 +53,11 @@ class JudgeSettings:
 def multitask_gradient(
     outputs: Array, targets: Array, binary: Array, counts: Array
 ) -> tuple[Array, Array]:
-    """Return what the network says of each attribute, and the gradient of the loss.
+    """Return what the network predicts, and the gradient of the loss.
 
     A 0/1 attribute t has the logistic loss of the output a, log(1 + exp(a)) - t·a,
     whose gradient is s(a) - t. A measured one has half the squared error, (a - t)²/2,
-    whose gradient is a - t. Either is what was said minus what is so. The loss is their
+    whose gradient is a - t. Either is the prediction less what is so. The loss is their
     sum over the attributes, averaged over the batch.
 
     Parameters
@@ -70,7 +70,7 @@ def multitask_gradient(
 
     Returns
     -------
-    said : array of shape (N, A)
+    predictions : array of shape (N, A)
         s(a) or a.
     doutputs : array of shape (N, A)
         Gradient, divided by N already.
@@ -82,8 +82,8 @@ def multitask_gradient(
     (array([[0.5, 3. ]]), array([[-0.5,  2. ]]))
     """
     xp = get_array_module(outputs)
-    said = xp.where(binary, sigmoid(outputs), outputs)
-    return said, (said - targets) * counts / len(outputs)
+    predictions = xp.where(binary, sigmoid(outputs), outputs)
+    return predictions, (predictions - targets) * counts / len(outputs)
 
 
 def train_classifier(
