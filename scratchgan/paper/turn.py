@@ -100,7 +100,7 @@ def find_ends(
     if left and right:
         return tuple(left), tuple(right)
     found = draw_candidates(networks, judge, seed, candidates, draw)
-    lowest, highest = choose_ends(found.seeds, found.said[attribute])
+    lowest, highest = choose_ends(found.seeds, found.judged[attribute])
     return tuple(left or lowest), tuple(right or highest)
 
 
@@ -162,8 +162,8 @@ def measure_turn(
     reports = []
     for direction in directions:
         rows = draw_rows(z, direction, scale, draw)
-        said = value(rows.reshape(-1, *rows.shape[2:]))
-        reports.append(describe(said.reshape(len(z), POSITIONS)))
+        judged = value(rows.reshape(-1, *rows.shape[2:]))
+        reports.append(describe(judged.reshape(len(z), POSITIONS)))
         if progress is not None:
             progress(len(reports), len(directions))
     return {"vector": reports[0], "random": reports[1:]}

@@ -47,14 +47,14 @@ class Candidates:
     seeds : ndarray of shape (N,), int64
     z : ndarray of shape (N, latent_dim), float32
     images : ndarray of shape (N, H, W, C), uint8
-    said : dict of ndarray of shape (N,)
+    judged : dict of ndarray of shape (N,)
         From `Judge.probabilities`; empty without a judge.
     """
 
     seeds: np.ndarray
     z: np.ndarray
     images: np.ndarray
-    said: dict[str, np.ndarray]
+    judged: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def best(
     conditions: Sequence[Condition], candidates: Candidates, judge: Judge, count: int
 ) -> np.ndarray:
     """Return the positions of the best candidates, the best first."""
-    score = probability(conditions, candidates.said, judge)
+    score = probability(conditions, candidates.judged, judge)
     return np.argsort(-score, kind="stable")[:count]  # of equals the lowest seed
 
 
@@ -235,10 +235,10 @@ def describe(
     facts["target"] = [str(condition) for condition in target]
     if judge is None:
         return facts
-    said = judge.probabilities(result)
-    facts["result"] = {name: float(values[4]) for name, values in said.items()}
+    judged = judge.probabilities(result)
+    facts["result"] = {name: float(values[4]) for name, values in judged.items()}
     if target:
-        facts["nine_tiles"] = counted(meets(target, said, judge))
+        facts["nine_tiles"] = counted(meets(target, judged, judge))
     facts["judge"] = {**judge.about, "held_out": judge.held_out}
     return facts
 
@@ -310,8 +310,8 @@ def score(
 def _showing(
     pool: np.ndarray, term: Term, candidates: Candidates, judge: Judge
 ) -> np.ndarray:
-    said = {name: values[pool] for name, values in candidates.said.items()}
-    return meets(term.conditions, said, judge)
+    judged = {name: values[pool] for name, values in candidates.judged.items()}
+    return meets(term.conditions, judged, judge)
 
 
 def _those_that_show(

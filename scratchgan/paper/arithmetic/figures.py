@@ -71,7 +71,7 @@ def draw_sheet(
         else:
             chosen = np.arange(min(SHEET, len(candidates.seeds)))
         for row in chosen:
-            values = [f"{n} {candidates.said[n][row]:.2f}" for n in names]
+            values = [f"{n} {candidates.judged[n][row]:.2f}" for n in names]
             captions.append("\n".join([f"{letter}: {candidates.seeds[row]}", *values]))
         rows.extend(chosen)
     images = candidates.images[rows]

@@ -88,7 +88,7 @@ def without_linear_part(responses: np.ndarray, of: np.ndarray) -> np.ndarray:
     return responses - known @ weights
 
 
-def told_attributes(
+def binary_attributes(
     values: np.ndarray, names: list[str]
 ) -> tuple[np.ndarray, list[str]]:
     """Return the attributes that an image has or has not, as bool (N, A), and names.

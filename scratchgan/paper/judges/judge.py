@@ -1,4 +1,4 @@
-"""The judge: what an image shows, said by a small network trained on labelled images.
+"""The judge: a small network that has learnt from labels what an image shows.
 
 The paper's authors looked at G's images themselves. A judge makes what they saw a
 number: it chooses the samples that a concept is averaged from, and says of how many
@@ -105,9 +105,9 @@ class Judge:
             The images have another size.
         """
         outputs = self._outputs(images)[:, :-1]
-        said = np.where(self.binary, sigmoid(outputs), outputs)
-        said = said * self.spread + self.centre
-        return {name: said[:, i] for i, name in enumerate(self.names)}
+        judged = np.where(self.binary, sigmoid(outputs), outputs)
+        judged = judged * self.spread + self.centre
+        return {name: judged[:, i] for i, name in enumerate(self.names)}
 
     def present(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return which images show each 0/1 attribute, whatever most images show.
@@ -126,9 +126,9 @@ class Judge:
         dict of ndarray of shape (N,), bool
             By name.
         """
-        said = self.probabilities(images)
+        judged = self.probabilities(images)
         return {
-            name: said[name] > self.share[i]
+            name: judged[name] > self.share[i]
             for i, name in enumerate(self.names)
             if self.binary[i]
         }
@@ -152,8 +152,8 @@ class Judge:
         parts = []
         for name, facts in self.held_out.items():
             if "balanced_accuracy" in facts:
-                told = facts["balanced_accuracy"]
-                parts.append(f"{name} {'-' if told is None else f'{told:.1%}'}")
+                share = facts["balanced_accuracy"]
+                parts.append(f"{name} {'-' if share is None else f'{share:.1%}'}")
             else:
                 unit = f" {facts['unit']}" if "unit" in facts else ""
                 error = facts["mean_absolute_error"]
@@ -270,13 +270,13 @@ def _train(
         channels, device,
     )  # fmt: skip
     images = read_images(dataset, test_rows, size)
-    said = judge.probabilities(images)
+    judged = judge.probabilities(images)
     truth = table.values[test_rows]
     for i, name in enumerate(table.names):
         if table.binary[i]:
-            facts = rate_presence(said[name], truth[:, i], float(share[i]))
+            facts = rate_presence(judged[name], truth[:, i], float(share[i]))
         else:
-            facts = rate_values(said[name], truth[:, i])
+            facts = rate_values(judged[name], truth[:, i])
             if name in UNITS:
                 facts["unit"] = UNITS[name]
         judge.held_out[name] = facts

@@ -69,7 +69,7 @@ def test_candidates_are_consecutive_seeds(candidates):
 
 def test_exemplars_are_the_best_three(candidates, terms):
     for term in terms:
-        likely = probability(term.conditions, candidates.said, judge)
+        likely = probability(term.conditions, candidates.judged, judge)
         chosen = np.array(term.seeds) - 10
         assert likely[chosen].min() >= np.sort(likely)[-EXEMPLARS]
         np.testing.assert_array_equal(term.z, networks.latent(term.seeds))
@@ -143,7 +143,7 @@ def test_score_of_a_linear_network(candidates, terms):
     like_c = terms[2].conditions
     again = score(terms, like_c, candidates, judge, draw, triples=50, seed=0)
     assert again["mean_c"]["met"] == 50  # ... but is all that C is
-    expected = meets(target, candidates.said, judge).sum()
+    expected = meets(target, candidates.judged, judge).sum()
     assert report["chance"]["met"] == expected
     assert report["chance"]["of"] == 200
     for pool in report["pools"]:
