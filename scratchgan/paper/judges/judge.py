@@ -26,11 +26,7 @@ from scratchgan.paper.judges.attributes import (
     read_attributes,
     split_rows,
 )
-from scratchgan.paper.judges.kept_judge import (
-    judge_place,
-    load_or_train,
-    network_state,
-)
+from scratchgan.paper.judges.kept_judge import load_or_train, network_state
 from scratchgan.paper.judges.rating import rate_presence, rate_values
 from scratchgan.paper.judges.training import JudgeSettings, train_classifier
 from scratchgan.paper.run_images import ImageSize, read_images
@@ -222,7 +218,11 @@ def load_judge(
         check_size(opened, height, width)
         table, size = read_attributes(opened), ImageSize(height, width)
         return load_or_train(
-            judge_place(opened, table.digest(), settings, size, device),
+            opened,
+            table.digest(),
+            settings,
+            size,
+            device,
             lambda arrays, about: _restore(arrays, about, device),
             lambda: _train(opened, table, size, device, settings, progress),
             note,

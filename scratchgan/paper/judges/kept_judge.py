@@ -9,8 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -34,13 +33,8 @@ from scratchgan.storage.kept_arrays import (
 FOLDER = "judges"
 NETWORK = "network/"
 """Before the names of a network's arrays."""
-
-
-class Place(NamedTuple):
-    """A file for one judge, and the key of what it depends on."""
-
-    path: Path
-    key: str
+FILES = {"judge": "", "window judge": "-windows"}
+"""What follows the dataset's name in the names of their files."""
 
 
 class KeptJudge(Protocol):
@@ -55,45 +49,12 @@ class KeptJudge(Protocol):
 Judge = TypeVar("Judge", bound=KeptJudge)
 
 
-def judge_place(
+def load_or_train(
     dataset: Dataset,
     targets: str,
     settings: JudgeSettings | WindowJudgeSettings,
     size: ImageSize,
     device: Device,
-    *,
-    kind: str = "",
-) -> Place:
-    """Return where the judge of a dataset is kept.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    targets : str
-        A hash of what is learnt of its images.
-    settings : JudgeSettings or WindowJudgeSettings
-    size : ImageSize
-        Of the images to be judged.
-    device : Device
-    kind : str, optional
-        A word of the file's name, for judges other than those of attributes.
-    """
-    split = dataset.split
-    parts = [
-        dataset.sha256 or pixels_sha256(dataset.images),
-        targets,
-        "" if split is None else hashlib.sha256(split.tobytes()).hexdigest(),
-        json.dumps(dataclasses.asdict(settings), sort_keys=True),
-    ]
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
-    device_kind = "" if device.kind == "cpu" else f"-{device.kind}"
-    name = f"{key[:12]}-{size.height}x{size.width}{device_kind}.npz"
-    stem = "-".join(filter(None, [dataset.path.stem, kind]))
-    return Place(dataset.path.parent / FOLDER / f"{stem}-{name}", key)
-
-
-def load_or_train(
-    place: Place,
     restore: Callable[[dict[str, np.ndarray], dict[str, Any]], Judge],
     train: Callable[[], Judge],
     note: Note | None = None,
@@ -104,23 +65,40 @@ def load_or_train(
 
     Parameters
     ----------
-    place : Place
+    dataset : Dataset
+    targets : str
+        A hash of what is learnt of its images.
+    settings : JudgeSettings or WindowJudgeSettings
+    size : ImageSize
+        Of the images to be judged.
+    device : Device
     restore : callable
         Makes the judge of what was kept; see `network_state`.
     train : callable
     note : callable, optional
         Given a line if the new judge cannot be kept.
     name : str, optional
-        What that line calls it.
+        One of `FILES`, as that line calls it.
     """
-    with suppress(UnusableFileError), kept_arrays(*place) as (arrays, about):
+    split = dataset.split
+    parts = [
+        dataset.sha256 or pixels_sha256(dataset.images),
+        targets,
+        "" if split is None else hashlib.sha256(split.tobytes()).hexdigest(),
+        json.dumps(dataclasses.asdict(settings), sort_keys=True),
+    ]
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    kind = "" if device.kind == "cpu" else f"-{device.kind}"
+    file = f"{FILES[name]}-{key[:12]}-{size.height}x{size.width}{kind}.npz"
+    path = dataset.path.parent / FOLDER / f"{dataset.path.stem}{file}"
+    with suppress(UnusableFileError), kept_arrays(path, key) as (arrays, about):
         return restore(arrays, about)
     judge = train()
     arrays, about = judge.to_keep()
     weights = {f"{NETWORK}{k}": v for k, v in judge.network.state_dict().items()}
     try:
-        make_folder(place.path.parent)
-        write_arrays(*place, {**weights, **arrays}, about)
+        make_folder(path.parent)
+        write_arrays(path, key, {**weights, **arrays}, about)
     except OutputError as error:
         if note is not None:
             note(f"note: the {name} is not kept: {error}")

@@ -20,11 +20,7 @@ from scratchgan.datasets.loader import check_size, scale_images
 from scratchgan.errors import DatasetError
 from scratchgan.functional.losses import sigmoid
 from scratchgan.paper.judges.attributes import split_rows
-from scratchgan.paper.judges.kept_judge import (
-    judge_place,
-    load_or_train,
-    network_state,
-)
+from scratchgan.paper.judges.kept_judge import load_or_train, network_state
 from scratchgan.paper.judges.window_finder import WindowFinder
 from scratchgan.paper.judges.window_training import (
     BoxedImages,
@@ -238,10 +234,13 @@ def load_window_judge(
     with open_dataset(dataset) as opened:
         check_size(opened, height, width)
         boxes = _checked_boxes(opened, channels)
-        targets = hashlib.sha256(boxes.tobytes()).hexdigest()
         size = ImageSize(height, width)
         return load_or_train(
-            judge_place(opened, targets, settings, size, device, kind="windows"),
+            opened,
+            hashlib.sha256(boxes.tobytes()).hexdigest(),
+            settings,
+            size,
+            device,
             lambda arrays, about: _restore(arrays, about, (channels, *size), device),
             lambda: _train(opened, boxes, size, device, settings, progress),
             note,
