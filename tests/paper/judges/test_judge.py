@@ -126,18 +126,21 @@ def test_trained_anew_it_is_the_same_file(dataset):
     assert file.read_bytes() == before
 
 
-@pytest.mark.parametrize("damage", ["short", "flipped", "empty", "text"])
+@pytest.mark.parametrize("damage", ["short", "flipped", "empty", "text", "encrypted"])
 def test_a_damaged_one_is_trained_anew(dataset, damage):
     (file,) = kept(dataset)
     whole = file.read_bytes()
     middle = len(whole) // 2
     flipped = bytes([whole[middle] ^ 255])
+    flags = whole.index(b"PK\1\2") + 8  # of the first file in the zip's directory
+    encrypted = bytes([whole[flags] ^ 1])
     file.write_bytes(
         {
             "short": whole[:middle],
             "flipped": whole[:middle] + flipped + whole[middle + 1 :],
             "empty": b"",
             "text": b"not this",
+            "encrypted": whole[:flags] + encrypted + whole[flags + 1 :],
         }[damage]
     )
     assert load(dataset)[1] > 0
