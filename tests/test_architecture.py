@@ -14,7 +14,7 @@ FILES = sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 # A module imports from lower levels and from its own folder only.
 LEVELS = [
-    ["errors", "machine", "backend", "storage"],
+    ["errors", "machine", "progress", "backend", "storage"],
     ["kernels", "gpu"],
     ["functional", "datasets"],
     ["nn", "optim", "synthetic"],

@@ -14,7 +14,6 @@ import threadpoolctl
 
 from scratchgan.backend import Device, transfers
 from scratchgan.doctor import product_gflops
-from scratchgan.functional.labels import one_hot
 from scratchgan.functional.parallel import thread_count
 from scratchgan.kernels.launch import counts, work
 from scratchgan.machine import reuse_freed_memory
@@ -22,6 +21,7 @@ from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.forecast.device_memory import step_memory
+from scratchgan.training.forecast.trial import random_batch
 from scratchgan.training.recorded_step import RecordedStep
 from scratchgan.training.run.state import TrainingState, new_state
 from scratchgan.training.step import Batch, StepLosses, train_step
@@ -233,18 +233,10 @@ def peak_memory() -> int | None:
 
 def random_batches(config: TrainConfig, device: Device) -> list[Batch]:
     """Return batches of noise, as many as a step takes."""
-    rng = np.random.default_rng(0)
-    network, size = config.network, config.batch_size
-    batches = []
-    for _ in range(config.batches_a_step):
-        pixels = rng.random((size, network.height, network.width, network.channels))
-        images = (2 * pixels - 1).astype(np.float32).transpose(0, 3, 1, 2)
-        labels = None
-        if network.classes:
-            labels = one_hot(rng.integers(0, network.classes, size), network.classes)
-            labels = device.put(labels)
-        batches.append(Batch(device.put(images), labels))
-    return batches
+    rng, size = np.random.default_rng(0), config.batch_size
+    return [
+        random_batch(config, device, size, rng) for _ in range(config.batches_a_step)
+    ]
 
 
 def _time_phases(state: TrainingState, seconds: dict[str, float]) -> None:

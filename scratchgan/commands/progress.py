@@ -1,16 +1,15 @@
 """Progress of long work, on stderr."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from scratchgan.commands.interrupts import raise_if_interrupted
+from scratchgan.progress import Progress
 
 
 @contextmanager
-def progress_bar(
-    what: str, unit: str, *, scaled: bool = False
-) -> Iterator[Callable[[int, int], None]]:
+def progress_bar(what: str, unit: str, *, scaled: bool = False) -> Iterator[Progress]:
     """Give a progress(done, total) that draws a bar on stderr, if that is a terminal.
 
     The bar is made at the first call, so that an error before it stands alone.

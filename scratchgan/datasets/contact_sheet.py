@@ -1,4 +1,4 @@
-"""A contact sheet: some images of a dataset, drawn by lot, in one picture."""
+"""A contact sheet: some images of a dataset, chosen at random, in one picture."""
 
 import math
 

@@ -9,7 +9,7 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from scratchgan.datasets.decode_many import in_order
 from scratchgan.datasets.format.dataset import SPLITS, Dataset, images_per_chunk
 from scratchgan.errors import DatasetError, OutputError
 from scratchgan.machine import usable_cores
+from scratchgan.progress import Progress
 from scratchgan.storage.files import TEMPORARY_SUFFIX, complete_contents
 
 METADATA = "metadata.csv"
@@ -65,7 +66,7 @@ def export_dataset(
     *,
     by_class: bool = False,
     force: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> ExportReport:
     """Write images as PNG files with their labels, attributes and splits beside them.
 

@@ -1,13 +1,13 @@
 """What a dataset looks like in numbers: columns counted, pixels read once."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from scratchgan.datasets.format.dataset import SPLITS, Dataset, images_per_chunk
+from scratchgan.progress import Progress
 
 # Bytes of an image's hash: of a million different images, two have the same one with
 # a chance of 1e-27.
@@ -58,7 +58,7 @@ class PixelStatistics:
 
 
 def pixel_statistics(
-    dataset: Dataset, progress: Callable[[int, int], None] | None = None
+    dataset: Dataset, progress: Progress | None = None
 ) -> PixelStatistics:
     """Read all pixels once, block by block, and describe them.
 

@@ -143,32 +143,3 @@ class Adam:
             else:
                 copy_to_device(arrays[name], value.astype(arrays[name].dtype))
         self.steps = steps
-
-
-def decayed_lr(
-    lr: float, epoch: int, decay_start: int | None, decay_epochs: int
-) -> float:
-    """Return the learning rate in an epoch: constant, then falling linearly to 0.
-
-    The authors' MNIST schedule: lr falls by lr / decay_epochs after each epoch from
-    the one after ``decay_start`` on, and is 0 after ``decay_start + decay_epochs``.
-
-    Parameters
-    ----------
-    lr : float
-        Starting value.
-    epoch : int
-        Epochs completed so far, from 0.
-    decay_start : int or None
-        Epochs at the starting value; None keeps it for good.
-    decay_epochs : int
-        Epochs from there to 0.
-
-    Examples
-    --------
-    >>> [round(decayed_lr(2e-4, e, 100, 100), 8) for e in (0, 100, 101, 150, 200)]
-    [0.0002, 0.0002, 0.000198, 0.0001, 0.0]
-    """
-    if decay_start is None or epoch <= decay_start:
-        return lr
-    return lr * max(0.0, 1 - (epoch - decay_start) / decay_epochs)

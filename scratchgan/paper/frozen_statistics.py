@@ -13,9 +13,8 @@ and generated images, while the weights still changed.
 import dataclasses
 import hashlib
 import math
-import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -28,9 +27,9 @@ from scratchgan.errors import OutputError
 from scratchgan.functional.labels import one_hot
 from scratchgan.models.architecture import Stage, plan_discriminator
 from scratchgan.models.dcgan import Discriminator
-from scratchgan.paper.run_images import Progress
 from scratchgan.paper.trained_networks import TrainedNetworks
-from scratchgan.storage.files import complete_file
+from scratchgan.progress import Progress
+from scratchgan.storage.kept_arrays import UnusableFileError, kept_arrays, write_arrays
 
 BATCH = 128
 
@@ -204,27 +203,19 @@ def _read(
     path: Path, key: str, discriminator: Discriminator
 ) -> dict[str, np.ndarray] | None:
     """Return kept statistics; None where there are none that fit."""
-    try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if str(file["key"]) != key:
-                return None
-            statistics = {name: file[name] for name in discriminator.buffers()}
-    # A damaged file is as good as none.
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    fits = all(
-        statistics[name].shape == array.shape
-        and statistics[name].dtype == np.float32
-        and np.isfinite(statistics[name]).all()
-        for name, array in discriminator.buffers().items()
-    )
-    return statistics if fits else None
+    buffers = discriminator.buffers()
+    with suppress(UnusableFileError), kept_arrays(path, key) as (arrays, _):
+        if all(
+            arrays[name].shape == array.shape
+            and arrays[name].dtype == np.float32
+            and np.isfinite(arrays[name]).all()
+            for name, array in buffers.items()
+        ):
+            return {name: arrays[name] for name in buffers}
+    return None
 
 
 def _keep(path: Path, key: str, statistics: dict[str, np.ndarray]) -> None:
     # In a folder that cannot be written they are computed again the next time.
-    try:
-        with complete_file(path) as temporary, open(temporary, "wb") as file:
-            np.savez(file, key=np.array(key), **statistics)
-    except OutputError:
-        return
+    with suppress(OutputError):
+        write_arrays(path, key, statistics)

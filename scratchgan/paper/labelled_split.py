@@ -222,3 +222,10 @@ _PURPOSE = {
     "validation": "choose settings on",
     "test": "test on",
 }
+
+
+def describe_split(dataset: Dataset, split: LabelledSplit) -> str:
+    """Return the dataset and how many of its images do what, as one line."""
+    parts = {"train": split.train, "choose": split.validation, "test": split.test}
+    counts = ", ".join(f"{len(rows):,} {what}" for what, rows in parts.items())
+    return f"{dataset.name}: {counts}" + (f"; {split.note}" if split.note else "")

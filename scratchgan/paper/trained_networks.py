@@ -46,13 +46,18 @@ class TrainedNetworks:
         """Return the z of each seed, float32 (N, latent_dim)."""
         return latent_from_seeds(self.config.network, seeds)
 
-    def images(self, z: np.ndarray, labels: Sequence[int] | None = None) -> np.ndarray:
+    def images(
+        self, z: np.ndarray, labels: Sequence[int] | int | None = None
+    ) -> np.ndarray:
         """Return G's image of each z, uint8 (N, H, W, C).
 
-        A conditional network draws class 0 where no labels are given.
+        ``labels`` are the classes, or one class for all; a conditional network draws
+        class 0 where there are none.
         """
-        if self.config.network.classes and labels is None:
-            labels = [0] * len(z)
+        if labels is None and self.config.network.classes:
+            labels = 0
+        if isinstance(labels, int):
+            labels = [labels] * len(z)
         return images_from_latent(self.generator, z, self.device, labels=labels)
 
     def features(

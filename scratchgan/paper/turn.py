@@ -5,15 +5,19 @@ added to random samples (Radford et al. 2016, section 6.3.2 and figure 8). Any o
 attribute that a judge knows makes a vector in the same way.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from scratchgan.paper.arithmetic.arithmetic import Draw, draw_candidates
 from scratchgan.paper.figure import Figure
 from scratchgan.paper.judges.attributes import UNITS
+from scratchgan.paper.judges.judge import Judge
+from scratchgan.paper.ranks import spearman
 from scratchgan.paper.trained_networks import TrainedNetworks
+from scratchgan.progress import Progress
 
 AVERAGED = 4
 """Samples of each side."""
@@ -21,8 +25,6 @@ POSITIONS = 11
 """Along the vector; the sixth is the sample itself."""
 CONTROLS = 5
 """Random directions that the vector is compared with."""
-
-Draw = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,38 @@ def choose_ends(
     return tuple(map(int, seeds[low])), tuple(map(int, seeds[high]))
 
 
+def find_ends(
+    networks: TrainedNetworks,
+    judge: Judge,
+    attribute: str,
+    draw: Draw,
+    given: tuple[Sequence[int] | None, Sequence[int] | None],
+    seed: int,
+    candidates: int,
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the seeds of both ends; those that are not given are chosen by the judge.
+
+    Parameters
+    ----------
+    networks : TrainedNetworks
+    judge : Judge
+    attribute : str
+        What it says of the candidates.
+    draw : callable
+        Images of z.
+    given : pair of sequence of int or None
+        Left and right.
+    seed, candidates : int
+        The first of the seeds to choose from, and how many.
+    """
+    left, right = given
+    if left and right:
+        return tuple(left), tuple(right)
+    found = draw_candidates(networks, judge, seed, candidates, draw)
+    lowest, highest = choose_ends(found.seeds, found.judged[attribute])
+    return tuple(left or lowest), tuple(right or highest)
+
+
 def along(z: np.ndarray, vector: np.ndarray, scale: float) -> np.ndarray:
     """Return each z with the vector added, from -scale/2 to +scale/2 of it.
 
@@ -95,7 +129,7 @@ def measure_turn(
     value: Callable[[np.ndarray], np.ndarray],
     draw: Draw,
     seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Return how the judged value goes along the vector, and along random ones.
 
@@ -128,8 +162,8 @@ def measure_turn(
     reports = []
     for direction in directions:
         rows = draw_rows(z, direction, scale, draw)
-        said = value(rows.reshape(-1, *rows.shape[2:]))
-        reports.append(describe(said.reshape(len(z), POSITIONS)))
+        judged = value(rows.reshape(-1, *rows.shape[2:]))
+        reports.append(describe(judged.reshape(len(z), POSITIONS)))
         if progress is not None:
             progress(len(reports), len(directions))
     return {"vector": reports[0], "random": reports[1:]}
@@ -167,28 +201,6 @@ def describe(values: np.ndarray) -> dict[str, Any]:
     }
 
 
-def spearman(one: np.ndarray, other: np.ndarray) -> float:
-    """Return Spearman's rank correlation; 0 where either never changes.
-
-    Equal values share the mean of their ranks.
-
-    Examples
-    --------
-    >>> spearman(np.array([1, 2, 3]), np.array([1.0, 10.0, 5.0]))
-    0.5
-    """
-    ranks = [_ranks(values) for values in (one, other)]
-    centred = [r - r.mean() for r in ranks]
-    scale = np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum())
-    return float((centred[0] * centred[1]).sum() / scale) if scale else 0.0
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[group]
-
-
 def draw_rows(
     z: np.ndarray, vector: np.ndarray, scale: float, draw: Draw
 ) -> np.ndarray:
@@ -218,6 +230,41 @@ def draw_figure(rows: np.ndarray, ends: np.ndarray) -> np.ndarray:
         for column, image in enumerate(images):
             figure.place(image, 1.3 + row, column, framed=column == positions // 2)
     return figure.pixels()
+
+
+def turn_facts(
+    vector: TurnVector,
+    attribute: str,
+    settings: dict[str, Any],
+    ends: np.ndarray,
+    judge: Judge,
+    report: dict[str, Any],
+) -> dict[str, Any]:
+    """Return the numbers as plain values for JSON.
+
+    Parameters
+    ----------
+    vector : TurnVector
+    attribute : str
+        What it changes.
+    settings : dict
+        How it was measured.
+    ends : ndarray of shape (2, H, W, C), uint8
+        The images of the mean z of each side.
+    judge : Judge
+    report : dict
+        See `measure_turn`.
+    """
+    return {
+        "attribute": attribute,
+        "left": list(vector.left_seeds),
+        "right": list(vector.right_seeds),
+        **settings,
+        "vector_length": float(np.linalg.norm(vector.vector)),
+        "ends": [float(value) for value in judge.probabilities(ends)[attribute]],
+        "judge": {**judge.about, "held_out": judge.held_out},
+        "measured": report,
+    }
 
 
 def verdict(report: dict[str, Any], attribute: str) -> list[str]:

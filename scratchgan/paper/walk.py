@@ -141,8 +141,7 @@ def make_walk(
         _check_coordinate(network, coordinate)
         points = networks.latent(range(seed, seed + rows))
         z = swept_rows(points, coordinate, 2.0 if gaussian else 1.0, tiles)
-    labels = None if label is None else [label] * (rows * tiles)
-    images = networks.images(z.reshape(rows * tiles, -1), labels)
+    images = networks.images(z.reshape(rows * tiles, -1), label)
     return Walk(z, images.reshape(rows, tiles, *images.shape[1:]))
 
 
@@ -163,8 +162,7 @@ def measure_smoothness(
     rows, tiles = walk.images.shape[:2]
     # Far from the seeds of the walk.
     others = range(seed + 1_000_000, seed + 1_000_000 + 2 * UNRELATED)
-    labels = None if label is None else [label] * len(others)
-    unrelated = networks.images(networks.latent(others), labels)
+    unrelated = networks.images(networks.latent(others), label)
     flat = walk.images.reshape(rows * tiles, *walk.images.shape[2:])
     spaces = {
         "pixels": (_as_rows(flat), _as_rows(unrelated)),
@@ -251,5 +249,4 @@ def frames(
         for start, end in pairwise(z)
     ]
     fine = np.concatenate([*parts, z[-1:]])
-    labels = None if label is None else [label] * len(fine)
-    return list(networks.images(fine, labels))
+    return list(networks.images(fine, label))

@@ -18,9 +18,10 @@ from scratchgan.datasets.catalogue import BUILT_IN, check_replaceable, dataset_p
 from scratchgan.datasets.decode_many import in_order
 from scratchgan.datasets.format.dataset import SPLITS
 from scratchgan.datasets.format.writer import DatasetWriter
-from scratchgan.datasets.prepare.options import PrepareReport, Progress
+from scratchgan.datasets.prepare.options import PrepareReport
 from scratchgan.errors import DatasetError
 from scratchgan.machine import reuse_freed_memory, usable_cores
+from scratchgan.progress import Progress
 from scratchgan.synthetic.drawn_image import DrawingModule
 
 DEFAULT_COUNT = 20_000

@@ -17,7 +17,7 @@ from scratchgan.functional.parallel import one_blas_thread
 from scratchgan.gpu.memory import forget_arrays_of, is_out_of_device_memory
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.latent import draw_latent
-from scratchgan.optim.adam import decayed_lr
+from scratchgan.optim.schedule import decayed_lr
 from scratchgan.storage.files import make_folder
 from scratchgan.storage.pictures import image_grid, save_png
 from scratchgan.training.config import batches_an_epoch, config_to_dict

@@ -13,7 +13,7 @@ from scratchgan.commands import main
 from scratchgan.datasets.format.dataset import open_dataset
 from scratchgan.paper.baselines.kmeans import KMeansBaseline, mean_and_deviation
 from scratchgan.paper.baselines.kmeans_features import learn_kmeans
-from scratchgan.paper.baselines.pixel_neighbours import knn_classify
+from scratchgan.paper.baselines.neighbours import knn_classify
 from scratchgan.paper.features.protocols import AUTHORS_GRID
 from scratchgan.paper.labelled_split import split_labelled
 from scratchgan.paper.published_results import CIFAR10, SVHN

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scratchgan.nn import Parameter
-from scratchgan.optim.adam import Adam, decayed_lr
+from scratchgan.optim.adam import Adam
 
 STEPS = 10
 
@@ -215,23 +215,3 @@ def test_settings_out_of_range_are_refused(settings, message):
 def test_defaults_are_the_papers():
     adam = Adam({})
     assert (adam.lr, adam.betas, adam.eps, adam.l2) == (2e-4, (0.5, 0.999), 1e-8, 0.0)
-
-
-def test_authors_schedule_epoch_by_epoch():
-    """2e-4; after epoch 100 minus 2e-6 an epoch, first cut after epoch 101, 0 at 200.
-
-    An epoch's rate is asked for with the number of epochs completed before it.
-    """
-    for completed in range(101):
-        assert decayed_lr(2e-4, completed, 100, 100) == 2e-4
-    expected = 2e-4
-    for completed in range(101, 201):
-        expected -= 2e-6
-        got = decayed_lr(2e-4, completed, 100, 100)
-        assert got == pytest.approx(expected, abs=1e-12), completed
-    assert decayed_lr(2e-4, 200, 100, 100) == 0
-    assert decayed_lr(2e-4, 250, 100, 100) == 0
-
-
-def test_schedule_without_decay_is_constant():
-    assert {decayed_lr(5e-4, epoch, None, 0) for epoch in range(500)} == {5e-4}

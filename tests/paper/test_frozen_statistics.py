@@ -137,6 +137,12 @@ def empty(file, networks, trained_on):
     file.write_bytes(b"")
 
 
+def encrypt(file, networks, trained_on):
+    content = bytearray(file.read_bytes())
+    content[content.index(b"PK\1\2") + 8] ^= 1  # a flag in the zip's directory
+    file.write_bytes(content)
+
+
 def train_on(file, networks, trained_on):
     networks.discriminator.parameters()["down2.conv.weight"].data[...] *= 1.5
 
@@ -145,7 +151,7 @@ def other_pixels(file, networks, trained_on):
     trained_on.sha256 = trained_on.sha256[:12] + "0" * 52  # the same file name
 
 
-@pytest.mark.parametrize("change", [damage, empty, train_on, other_pixels])
+@pytest.mark.parametrize("change", [damage, empty, encrypt, train_on, other_pixels])
 def test_what_does_not_fit_is_measured_again(networks, trained_on, monkeypatch, change):
     freeze(networks, trained_on)
     (file,) = kept_files(networks)

@@ -7,6 +7,7 @@ import pytest
 
 from scratchgan.datasets.loader import scale_images
 from scratchgan.errors import ConfigError
+from scratchgan.models.dcgan import Generator
 from scratchgan.models.latent import latent_from_seeds
 from scratchgan.paper.trained_networks import check_label
 from scratchgan.training.preview import generate_images
@@ -17,6 +18,20 @@ def test_images_are_those_that_generate_makes(networks):
     np.testing.assert_array_equal(z, latent_from_seeds(networks.config.network, [3, 4]))
     expected = generate_images(networks.generator, [3, 4], networks.device)
     np.testing.assert_array_equal(networks.images(z), expected)
+
+
+def test_one_class_stands_for_all_and_class_0_for_none(networks):
+    network = dataclasses.replace(networks.config.network, classes=3)
+    conditional = dataclasses.replace(
+        networks,
+        config=dataclasses.replace(networks.config, network=network),
+        generator=Generator(network, rng=np.random.default_rng(0)).eval(),
+    )
+    z = networks.latent([3, 4])
+    for one, each in ((2, [2, 2]), (None, [0, 0])):
+        images = conditional.images(z, one)
+        np.testing.assert_array_equal(images, conditional.images(z, each))
+    assert (conditional.images(z, 2) != conditional.images(z, 0)).any()
 
 
 def test_activations_lead_to_the_logits(networks):

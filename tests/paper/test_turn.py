@@ -11,7 +11,6 @@ from scratchgan.paper.turn import (
     draw_figure,
     make_vector,
     measure_turn,
-    spearman,
     verdict,
 )
 from tests.paper.labelled import LinearNetworks, PixelJudge
@@ -104,20 +103,6 @@ def test_a_fall_is_counted():
     assert facts["spearman"] == pytest.approx(0.9)
     assert facts["per_step"] == pytest.approx(1.6)
     assert facts["standard_error"][1] == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ([1, 2, 3, 4], [10, 20, 30, 40], 1.0),
-        ([1, 2, 3, 4], [4, 3, 2, 1], -1.0),
-        ([1, 2, 3, 4, 5], [5, 6, 7, 8, 7], 0.8207826816681233),  # with a tie
-        ([1, 2, 3], [7, 7, 7], 0.0),
-    ],
-)
-def test_rank_correlation(one, other, expected):
-    """The case with a tie is the example of SciPy's spearmanr."""
-    assert spearman(np.array(one), np.array(other)) == pytest.approx(expected)
 
 
 def test_figure():

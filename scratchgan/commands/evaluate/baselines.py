@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from scratchgan.commands.evaluate.shared import (
     PROTOCOL_OPTIONS,
     SEED_OPTION,
     chosen_protocols,
-    describe_split,
     linear_svm,
     score_all,
     write_table,
@@ -74,7 +72,8 @@ def baselines(
     from scratchgan.backend import resolve_device
     from scratchgan.datasets.catalogue import find_dataset
     from scratchgan.datasets.format.dataset import open_dataset
-    from scratchgan.paper.features.table import feature_table
+    from scratchgan.paper.features.table import feature_scores, feature_table
+    from scratchgan.paper.labelled_split import describe_split
     from scratchgan.paper.published_results import papers_table
     from scratchgan.storage.files import check_writable
 
@@ -103,10 +102,7 @@ def baselines(
     facts = {
         "dataset": str(data.path),
         "protocol": protocols[0].name,
-        "scores": {
-            name: {p: asdict(score) for p, score in found.items()}
-            for name, found in scores.items()
-        },
+        "scores": feature_scores(scores),
         "skipped": skipped,
         "seed": seed,
     }

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,7 +14,6 @@ from scratchgan.commands.evaluate.shared import (
     RUNS_OPTION,
     SEED_OPTION,
     chosen_protocols,
-    describe_split,
     linear_svm,
     score_all,
     write_table,
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from scratchgan.datasets.format.dataset import Dataset
     from scratchgan.paper.features.discriminator_features import DiscriminatorFeatures
     from scratchgan.paper.features.features import Features
-    from scratchgan.paper.features.table import Scores
     from scratchgan.paper.labelled_split import LabelledSplit
     from scratchgan.paper.trained_networks import TrainedNetworks
 
@@ -80,7 +77,8 @@ def features(
     validation images; test images only test.
     """
     from scratchgan.paper.features.pooled_features import feature_length
-    from scratchgan.paper.features.table import OURS, feature_table
+    from scratchgan.paper.features.table import OURS, feature_table, run_scores
+    from scratchgan.paper.labelled_split import describe_split
     from scratchgan.paper.published_results import papers_table
     from scratchgan.paper.run_facts import describe_run
     from scratchgan.paper.run_images import open_fitting_dataset
@@ -115,7 +113,7 @@ def features(
         "checkpoint": str(networks.checkpoint),
         "step": networks.step,
         "feature_length": length,
-        **_numbers(scores, protocols[0].name),
+        **run_scores(scores, protocols[0].name),
         "skipped": skipped,
         "seed": seed,
     }
@@ -149,33 +147,16 @@ def _features(
 ) -> dict[str, Features]:
     """Return all features that are measured, by name."""
     from scratchgan.paper.features.features import RawPixels
+    from scratchgan.paper.features.table import RANDOM, TRAINED
 
-    measured: dict[str, Features] = {"D's features": _of_run(networks, data, split)}
+    measured: dict[str, Features] = {TRAINED: _of_run(networks, data, split)}
     if controls:
-        measured["random-weight D"] = _of_random(networks, data, split, seed)
-        measured["raw pixels"] = RawPixels(data, split, networks.config.network)
+        measured[RANDOM] = _of_random(networks, data, split, seed)
+        measured[RawPixels.name] = RawPixels(data, split, networks.config.network)
     for other in others:
         made = _of_run(other, data, split)
-        measured[f"D's features, step {other.step:,}"] = made
+        measured[f"{TRAINED}, step {other.step:,}"] = made
     return measured
-
-
-def _numbers(scores: Scores, protocol: str) -> dict[str, Any]:
-    """Return the scores as plain values: those of one protocol first, then all."""
-
-    def accuracy(name: str) -> float | None:
-        return scores[name][protocol].accuracy if name in scores else None
-
-    return {
-        "protocol": protocol,
-        "accuracy": accuracy("D's features"),
-        "random_weights": accuracy("random-weight D"),
-        "raw_pixels": accuracy("raw pixels"),
-        "scores": {
-            name: {p: asdict(score) for p, score in found.items()}
-            for name, found in scores.items()
-        },
-    }
 
 
 def _of_run(

@@ -30,7 +30,7 @@ OUTPUT_OPTIONS = (
     json_option,
 )
 RUNS_OPTION = click.option("--runs", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True, help="Folder in which names and numbers of runs are looked up.")
-SEED_OPTION = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws everything that is drawn by lot.")
+SEED_OPTION = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Draws everything that is drawn at random.")
 PROTOCOL_OPTIONS = (
     click.option("--attribute", metavar="NAME", help="Take this 0/1 attribute as the class, instead of the labels."),
     click.option("--protocol", type=click.Choice(PROTOCOL_NAMES), multiple=True, help="Labels to learn from; may be given several times: all training images, the paper's 400 of each class, the paper's 1,000 in all.  [default: full]"),
@@ -88,13 +88,6 @@ def chosen_protocols(
     if not left:
         raise ConfigError(f"nothing to measure on {data.path}: {'; '.join(skipped)}")
     return split, left, skipped
-
-
-def describe_split(data: Dataset, split: LabelledSplit) -> str:
-    """Return the dataset and how many of its images do what, as one line."""
-    parts = {"train": split.train, "choose": split.validation, "test": split.test}
-    counts = ", ".join(f"{len(rows):,} {what}" for what, rows in parts.items())
-    return f"{data.name}: {counts}" + (f"; {split.note}" if split.note else "")
 
 
 def score_all(

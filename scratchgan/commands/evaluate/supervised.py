@@ -12,7 +12,6 @@ from scratchgan.commands.evaluate.shared import (
     OUTPUT_OPTIONS,
     RUNS_OPTION,
     SEED_OPTION,
-    describe_split,
     write_table,
 )
 from scratchgan.commands.options import options
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from scratchgan.datasets.format.dataset import Dataset
     from scratchgan.models.architecture import NetworkConfig
     from scratchgan.paper.labelled_split import LabelledSplit
-    from scratchgan.paper.published_results import Published
-    from scratchgan.paper.result_table import ResultTable
     from scratchgan.paper.supervised.random_search import Search
     from scratchgan.paper.supervised.trial_files import Trial, TrialFiles
     from scratchgan.training.config import TrainConfig
@@ -75,16 +72,20 @@ def supervised(
     """Train a run's D as a classifier, with labels alone: the paper's baseline.
 
     The network is D's with an output for each class, made anew: a run's weights are
-    not used. Settings are drawn by lot; the best on the validation images is measured
+    not used. Settings are drawn at random; the best on the validation images is measured
     on the test images, which are read for that only. Finished trials are kept in the
     folder of the results: the same command goes on after Ctrl-C.
     """
     from scratchgan.backend import resolve_device
     from scratchgan.datasets.catalogue import find_dataset
     from scratchgan.datasets.format.dataset import open_dataset
-    from scratchgan.paper.labelled_split import split_labelled
+    from scratchgan.paper.labelled_split import describe_split, split_labelled
     from scratchgan.paper.published_results import papers_table
-    from scratchgan.paper.supervised.random_search import measure_best
+    from scratchgan.paper.supervised.random_search import (
+        key_of_test_images,
+        measure_best,
+    )
+    from scratchgan.paper.supervised.results import SearchResult
     from scratchgan.paper.supervised.training import read_labelled
     from scratchgan.paper.supervised.trial_files import TrialFiles
 
@@ -107,25 +108,14 @@ def supervised(
             key_of_test_images(data, split),
             lambda: read_labelled(data, split.test, split.labels, search.config),
         )
-        made_with = describe_search(search, made, trials, seed, run or preset)
-        made_with = {"data": describe_split(data, split), **made_with}
         paper = papers_table(data.info()["kind"], split.class_names)
+    result = SearchResult(run or preset, search, split, made, trials, best, reached)
     facts = {
         "dataset": str(data.path),
-        "classes": split.class_names,
-        "network": run or preset,
-        "labels": len(search.train.labels),
-        "validation_images": len(split.validation),
-        "test_images": len(split.test),
-        "accuracy": reached,
-        "validation_accuracy": best.validation_accuracy,
-        "best": best.record(),
-        "trials": [trial.record() for trial in made],
-        "trials_asked": trials,
-        "seed": seed,
+        **result.facts(),
         "network_file": str(files.network),
     }
-    table = make_table(best, reached, made_with, paper)
+    table = result.table(describe_split(data, split), paper)
     write_table(out, "supervised", table, facts, as_json)
 
 
@@ -197,56 +187,3 @@ def search_with_progress(
         raise KeyboardInterrupt(
             f"{kept} of {trials} trials are kept; the same command goes on"
         ) from None
-
-
-def describe_search(
-    search: Search, made: list[Trial], asked: int, seed: int, name: str
-) -> dict[str, str]:
-    """Return what was run, in words."""
-    fewer = f"; {asked} were asked for" if len(made) < asked else ""
-    return {
-        "network": f"D of {name}, {search.classes} outputs, trained on "
-        f"{len(search.train.labels):,} labels",
-        "search": f"best of {len(made)} trials{fewer}",
-        "seed": str(seed),
-        "time": f"{sum(trial.seconds for trial in made) / 60:.1f} minutes",
-    }
-
-
-def key_of_test_images(data: Dataset, split: LabelledSplit) -> str:
-    """Return a hash of which images are tested on, without reading them."""
-    import hashlib
-
-    digest = hashlib.sha256(data.sha256.encode())
-    digest.update(split.test)
-    digest.update(split.labels[split.test])
-    return digest.hexdigest()[:16]
-
-
-def make_table(
-    best: Trial,
-    reached: float,
-    made_with: dict[str, str],
-    paper: tuple[Published, ...],
-) -> ResultTable:
-    """Return the result, beside the paper's table 2 where that is of the same images.
-
-    The other tables have no network that was trained with labels alone.
-    """
-    from scratchgan.paper.published_results import SUPERVISED, SVHN
-    from scratchgan.paper.result_table import ResultTable, Row
-
-    columns = "validation error", "test error"
-    measured = 1 - best.validation_accuracy, 1 - reached
-    here = {
-        name: f"{100 * error:.2f} %"
-        for name, error in zip(columns, measured, strict=True)
-    }
-    rows = []
-    for row in paper if paper is SVHN else ():
-        own = row.model == SUPERVISED
-        figure = {columns[0] if own else columns[1]: row.figures["1000-labels"]}
-        source = f"{row.source}; 1,000 labels"
-        rows.append(Row(row.model, here if own else {}, figure, source))
-    rows = rows or [Row(SUPERVISED, here)]
-    return ResultTable("Trained with labels alone", columns, rows, made_with)

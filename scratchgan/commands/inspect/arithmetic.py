@@ -98,7 +98,7 @@ def arithmetic(
         experiment.make_term(text, networks, made_judge, samples, draw)
         for text in texts
     ]
-    wanted = _target(target, terms, made_judge)
+    wanted = experiment.find_target(target, terms, made_judge)
     result = experiment.make_result(terms, seed, draw)
     facts: dict[str, Any] = {
         "seed": seed,
@@ -106,7 +106,7 @@ def arithmetic(
         "candidates": candidates,
         **experiment.describe(terms, wanted, result, made_judge),
     }
-    lines = _seen(facts.get("result", {}))
+    lines = experiment.describe_result(facts.get("result", {}))
     if wanted and all(term.conditions for term in terms):
         facts["score"] = experiment.score(
             terms, wanted, samples, made_judge, draw, triples=triples, seed=seed
@@ -115,7 +115,7 @@ def arithmetic(
     if sheet:
         facts["sheet"] = _write_sheet(out, terms, samples, made_judge)
         lines.append(facts["sheet"])
-    figure = draw_figure(terms, result, draw)
+    figure = draw_figure(terms, result, experiment.make_control(terms, draw))
     write_results(networks, out, "arithmetic", figure, facts, as_json, lines)
 
 
@@ -132,21 +132,6 @@ def _judge(
             raise
         note(f"note: nothing is judged: {error}")
         return None
-
-
-def _target(text: str | None, terms: list[Any], judge: Judge | None) -> tuple:
-    from scratchgan.paper.arithmetic.arithmetic import target_of
-    from scratchgan.paper.judges.conditions import parse_conditions
-
-    if text and judge:
-        return parse_conditions(text, judge)
-    return target_of(*(term.conditions for term in terms))
-
-
-def _seen(said: dict[str, float]) -> list[str]:
-    """Say what the result is judged to show; nothing without a judge."""
-    values = ", ".join(f"{name} {value:.2g}" for name, value in said.items())
-    return [f"G(Y) is judged: {values}"] if said else []
 
 
 def _write_sheet(out: Path, terms: list, samples: Any, judge: Judge) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -16,13 +15,6 @@ from scratchgan.commands.inspect.shared import (
 )
 from scratchgan.commands.options import SeedRange, data_dir_option, options
 from scratchgan.commands.progress import progress_bar
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from scratchgan.paper.filters.filters import LayerFilters
-
-TILE_PIXELS = 64
 
 _EXAMPLES = """\b
 Examples:
@@ -71,6 +63,11 @@ def filters(
         compare_filters,
         random_networks,
     )
+    from scratchgan.paper.filters.results import (
+        describe_layer,
+        draw_layer,
+        layer_facts,
+    )
     from scratchgan.paper.run_images import spread_rows
     from scratchgan.storage.pictures import stack_pictures
 
@@ -90,51 +87,8 @@ def filters(
         "dataset": str(dataset.path),
         "split": split,
         "images": len(rows),
-        "layers": {found.name: plain_values(found) for found in layers},
+        "layers": {found.name: layer_facts(found) for found in layers},
     }
-    figure = stack_pictures([draw(found, images) for found in layers])
-    lines = [line for found in layers for line in describe(found)]
+    figure = stack_pictures([draw_layer(found, images) for found in layers])
+    lines = [line for found in layers for line in describe_layer(found)]
     write_results(networks, out, "filters", figure, facts, as_json, lines)
-
-
-def plain_values(found: LayerFilters) -> dict:
-    """Return what was found of a layer as plain values for JSON."""
-    return {
-        "selectivity": found.selectivity,
-        "random": found.control.facts,
-        "trained": found.trained.facts,
-    }
-
-
-def draw(found: LayerFilters, with_images: bool) -> np.ndarray:
-    """Return a layer's figure: a row a feature, random on the left, trained right.
-
-    Tiles are enlarged by a whole number to about 64 pixels.
-    """
-    from scratchgan.storage.pictures import stack_pictures, tiles_in_rows
-
-    def line(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        factor = max(1, round(TILE_PIXELS / left.shape[2]))
-        halves = (tiles_in_rows(side, factor) for side in (left, right))
-        return stack_pictures(list(halves), axis=1)
-
-    lines = [line(found.control.gradients, found.trained.gradients)]
-    if with_images:
-        lines.append(line(found.control.patches, found.trained.patches))
-    return stack_pictures(lines)
-
-
-def describe(found: LayerFilters) -> list[str]:
-    """Say in words how selective trained filters are, against random ones."""
-    words = {
-        "attributes": "attribute told best, mean colour aside, |2 AUC - 1|",
-        "attributes_with_colour": "attribute told best, |2 AUC - 1|",
-        "sparseness": "sparseness of the strongest response over images",
-    }
-    return [
-        f"{found.name}, {text}: median {facts['trained']:.3f} trained, "
-        f"{facts['random']:.3f} random; a trained filter has more than a random one "
-        f"in {facts['share']:.0%} of pairs"
-        for name, text in words.items()
-        if (facts := found.selectivity.get(name))
-    ]

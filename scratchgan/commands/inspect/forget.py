@@ -113,9 +113,7 @@ def _write_sheet(
     from scratchgan.storage.pictures import save_png
 
     seeds = range(seed, seed + settings["count"])
-    label = settings["label"]
-    labels = None if label is None else [label] * len(seeds)
-    images = networks.images(networks.latent(seeds), labels)
+    images = networks.images(networks.latent(seeds), settings["label"])
     path = make_folder(out) / "forget-sheet.png"
     save_png(box_sheet(images, seeds, SHEET_COLUMNS), path)
     click.echo(json.dumps({"sheet": str(path)}) if as_json else str(path))

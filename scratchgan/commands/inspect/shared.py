@@ -71,7 +71,7 @@ def drawing(
     from scratchgan.paper.trained_networks import check_label
 
     check_label(networks, label)
-    return lambda z: networks.images(z, None if label is None else [label] * len(z))
+    return lambda z: networks.images(z, label)
 
 
 def open_judge(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -19,10 +17,6 @@ from scratchgan.commands.inspect.shared import (
 )
 from scratchgan.commands.options import SeedRange, options
 from scratchgan.commands.progress import progress_bar
-
-if TYPE_CHECKING:
-    from scratchgan.paper.judges.judge import Judge
-    from scratchgan.paper.trained_networks import TrainedNetworks
 
 _EXAMPLES = """\b
 Examples:
@@ -82,7 +76,9 @@ def turn(
     draw = drawing(networks, label)
     made_judge = open_judge(networks, judge, data_dir)
     attribute = find_attribute(attribute, made_judge)
-    ends = _ends(networks, made_judge, attribute, draw, (left, right), seed, candidates)
+    ends = experiment.find_ends(
+        networks, made_judge, attribute, draw, (left, right), seed, candidates
+    )
     vector = experiment.make_vector(networks, *ends)
     # Beyond the candidates, so that none of them is among the samples.
     seeds = range(seed + candidates, seed + candidates + max(samples, rows))
@@ -103,36 +99,14 @@ def turn(
     facts = {
         "seed": seed,
         "label": label,
-        "attribute": attribute,
-        "left": list(vector.left_seeds),
-        "right": list(vector.right_seeds),
-        "candidates": candidates,
-        "samples": samples,
-        "scale": scale,
-        "vector_length": float(np.linalg.norm(vector.vector)),
-        "ends": [float(v) for v in made_judge.probabilities(end_faces)[attribute]],
-        "judge": {**made_judge.about, "held_out": made_judge.held_out},
-        "measured": report,
+        **experiment.turn_facts(
+            vector,
+            attribute,
+            {"candidates": candidates, "samples": samples, "scale": scale},
+            end_faces,
+            made_judge,
+            report,
+        ),
     }
     lines = experiment.verdict(report, attribute)
     write_results(networks, out, "turn", figure, facts, as_json, lines)
-
-
-def _ends(
-    networks: TrainedNetworks,
-    judge: Judge,
-    attribute: str,
-    draw: Callable,
-    given: tuple[list[int] | None, list[int] | None],
-    seed: int,
-    candidates: int,
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the seeds of both ends; those that are not given are chosen."""
-    from scratchgan.paper.arithmetic.arithmetic import draw_candidates
-    from scratchgan.paper.turn import choose_ends
-
-    if all(given):
-        return tuple(given[0]), tuple(given[1])
-    found = draw_candidates(networks, judge, seed, candidates, draw)
-    chosen = choose_ends(found.seeds, found.said[attribute])
-    return tuple(given[0] or chosen[0]), tuple(given[1] or chosen[1])

@@ -64,17 +64,14 @@ def walk(
         measure_smoothness,
         verdict,
     )
-    from scratchgan.storage.pictures import image_grid, save_animation
+    from scratchgan.storage.pictures import save_animation, tiles_in_rows
 
     networks = open_run(run, runs, device)
     check_label(networks, label)
     made = make_walk(networks, seed, label=label, **settings)
     networks = freeze_if_possible(networks, data_dir)
     smoothness = measure_smoothness(networks, made, seed, label)
-    rows, tiles = made.images.shape[:2]
-    figure = image_grid(
-        made.images.reshape(rows * tiles, *made.images.shape[2:]), tiles
-    )
+    figure = tiles_in_rows(made.images)
     facts = {"seed": seed, "label": label, **settings, "smoothness": smoothness}
     if animate:
         out.mkdir(parents=True, exist_ok=True)

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 from scratchgan.datasets.catalogue import data_folder
 from scratchgan.datasets.download.published import PublishedFile, PublishedSet
 from scratchgan.errors import DownloadError, OutputError
+from scratchgan.progress import Note, Progress
 from scratchgan.storage.files import lock_file, make_folder, output_error
 from scratchgan.storage.hdf5_output import megabytes
 
 if TYPE_CHECKING:
     from scratchgan.datasets.download.transfer import Patience, Transfer
 
-Progress = Callable[[int, int], None]
-Note = Callable[[str], None]
 
 _LOCK = ".download.lock"
 

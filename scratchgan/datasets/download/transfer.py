@@ -3,6 +3,11 @@
 What is received is kept in a hidden file beside the target, ``.NAME.partial``. It
 takes the target's name only when it is complete and its SHA-256 is right, and it stays
 when the transfer is broken off, so that the next one goes on from there.
+
+Attempts are counted here and not by urllib3's Retry, which requests could be given:
+that one comes back after a refused connection or a status, but not after a body that
+breaks off half-way, the usual failure of a large file. Here both are one patience,
+which new bytes renew, and the user is told of each attempt.
 """
 
 import contextlib
@@ -23,6 +28,7 @@ import urllib3
 from scratchgan import __version__
 from scratchgan.datasets.download.published import PublishedFile
 from scratchgan.errors import DownloadError
+from scratchgan.progress import Note
 from scratchgan.storage.files import TEMPORARY_SUFFIX, move_into_place, output_error
 
 # Bytes that are read and written at a time.
@@ -32,9 +38,6 @@ BLOCK = 64 * 1024
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 
 _MAX_REDIRECTS = 10
-
-Progress = Callable[[int], None]
-Note = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,7 @@ class Transfer:
         folder: Path,
         session: requests.Session,
         patience: Patience | None = None,
-        progress: Progress | None = None,
+        progress: Callable[[int], None] | None = None,
         note: Note | None = None,
     ) -> None:
         self._file = file

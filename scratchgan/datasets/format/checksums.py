@@ -6,13 +6,14 @@ however HDF5 lays it out. ``docs/dataset-format.md`` defines all three kinds.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import h5py
 import numpy as np
 
 from scratchgan.datasets.format.dataset import images_per_chunk
+from scratchgan.progress import Progress
 
 # Rows of a column, other than pixels, that are in memory at a time.
 _ROWS = 65_536
@@ -21,9 +22,7 @@ DESCRIPTION_SHA256 = "description_sha256"
 """The root attribute that no checksum covers, as it holds that of all others."""
 
 
-def pixels_sha256(
-    images: h5py.Dataset, progress: Callable[[int, int], None] | None = None
-) -> str:
+def pixels_sha256(images: h5py.Dataset, progress: Progress | None = None) -> str:
     """Return the SHA-256 of the pixels, in hexadecimal.
 
     It is that of the bytes of ``/images`` in row-major order, image after image, as

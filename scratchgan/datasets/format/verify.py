@@ -1,7 +1,7 @@
 """Reading a whole dataset to see whether it is sound."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from scratchgan.datasets.format.dataset import (
 from scratchgan.datasets.format.layout import COLUMNS, TEXT_LISTS
 from scratchgan.datasets.format.text_heaps import damaged_text_heap
 from scratchgan.errors import DatasetError
+from scratchgan.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,7 @@ class Verification:
     columns_checked: bool = True
 
 
-def verify_file(
-    path: Path, progress: Callable[[int, int], None] | None = None
-) -> Verification:
+def verify_file(path: Path, progress: Progress | None = None) -> Verification:
     """Read a whole file and say whether it is as it was written.
 
     Parameters
@@ -81,9 +80,7 @@ def verify_file(
         )
 
 
-def find_problems(
-    dataset: Dataset, progress: Callable[[int, int], None] | None = None
-) -> list[str]:
+def find_problems(dataset: Dataset, progress: Progress | None = None) -> list[str]:
     """Read the whole dataset and return what is wrong with it, one line each.
 
     Parameters
@@ -130,9 +127,7 @@ def has_column_checksums(dataset: Dataset) -> bool:
         return any(name in dataset.file.attrs for name in names)
 
 
-def _pixel_problems(
-    dataset: Dataset, progress: Callable[[int, int], None] | None
-) -> Iterator[str]:
+def _pixel_problems(dataset: Dataset, progress: Progress | None) -> Iterator[str]:
     try:
         found = pixels_sha256(dataset.images, progress)
     except READ_ERRORS as error:

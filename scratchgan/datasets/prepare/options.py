@@ -1,6 +1,5 @@
 """What `prepare` is asked to do, and what it reports."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,8 +7,6 @@ from scratchgan.datasets.decode_image import FITS, Crop
 from scratchgan.datasets.prepare.face_crops import FaceFinder
 
 MAX_SIDE = 4096
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

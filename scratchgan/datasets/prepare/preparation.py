@@ -30,13 +30,13 @@ from scratchgan.datasets.prepare.options import (
     MAX_SIDE,
     PrepareOptions,
     PrepareReport,
-    Progress,
 )
 from scratchgan.datasets.prepare.splits import hold_out, papers_validation
 from scratchgan.datasets.sources import Source, open_source
 from scratchgan.datasets.sources.source import SourceImage
 from scratchgan.errors import DatasetError, OutputError
 from scratchgan.machine import usable_cores
+from scratchgan.progress import Progress
 
 # Different sizes named before the search for more of them is given up.
 _SIZES_NAMED = 5

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from scratchgan.errors import ConfigError
-from scratchgan.paper.combining import combine, combine_pixels
+from scratchgan.paper.combining import as_pixels, combine, combine_pixels
 from scratchgan.paper.judges.conditions import (
     Condition,
     counted,
@@ -47,14 +47,14 @@ class Candidates:
     seeds : ndarray of shape (N,), int64
     z : ndarray of shape (N, latent_dim), float32
     images : ndarray of shape (N, H, W, C), uint8
-    said : dict of ndarray of shape (N,)
+    judged : dict of ndarray of shape (N,)
         From `Judge.probabilities`; empty without a judge.
     """
 
     seeds: np.ndarray
     z: np.ndarray
     images: np.ndarray
-    said: dict[str, np.ndarray]
+    judged: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def best(
     conditions: Sequence[Condition], candidates: Candidates, judge: Judge, count: int
 ) -> np.ndarray:
     """Return the positions of the best candidates, the best first."""
-    score = probability(conditions, candidates.said, judge)
+    score = probability(conditions, candidates.judged, judge)
     return np.argsort(-score, kind="stable")[:count]  # of equals the lowest seed
 
 
@@ -168,6 +168,15 @@ def target_of(
     return tuple({**kept, **gained}[name] for name in {**gained, **kept})
 
 
+def find_target(
+    text: str | None, terms: Sequence[Term], judge: Judge | None
+) -> tuple[Condition, ...]:
+    """Return what the result should show: as a text has it, or by `target_of`."""
+    if text and judge:
+        return parse_conditions(text, judge)
+    return target_of(*(term.conditions for term in terms))
+
+
 def neighbours(y: np.ndarray, seed: int) -> np.ndarray:
     """Return y with eight neighbours around it, float32 (9, latent_dim), y the fifth.
 
@@ -184,6 +193,34 @@ def make_result(terms: Sequence[Term], seed: int, draw: Draw) -> np.ndarray:
     return draw(neighbours(combine(*(term.z for term in terms)), seed))
 
 
+@dataclass(frozen=True)
+class Control:
+    """What the result is set beside.
+
+    Attributes
+    ----------
+    of_mean_z : ndarray of shape (3, H, W, C), uint8
+        G of the mean z of A, B and C.
+    pixel_means : ndarray of shape (3, H, W, C), uint8
+        The mean pixels of A, B and C.
+    pixels : ndarray of shape (H, W, C), uint8
+        The same arithmetic with pixels.
+    """
+
+    of_mean_z: np.ndarray
+    pixel_means: np.ndarray
+    pixels: np.ndarray
+
+
+def make_control(terms: Sequence[Term], draw: Draw) -> Control:
+    """Return the means of each term, and the arithmetic with pixels."""
+    return Control(
+        draw(np.stack([term.z.mean(axis=0) for term in terms])),
+        np.stack([as_pixels(term.images.mean(axis=0)) for term in terms]),
+        combine_pixels(*(term.images for term in terms)),
+    )
+
+
 def describe(
     terms: Sequence[Term],
     target: Sequence[Condition],
@@ -198,12 +235,18 @@ def describe(
     facts["target"] = [str(condition) for condition in target]
     if judge is None:
         return facts
-    said = judge.probabilities(result)
-    facts["result"] = {name: float(values[4]) for name, values in said.items()}
+    judged = judge.probabilities(result)
+    facts["result"] = {name: float(values[4]) for name, values in judged.items()}
     if target:
-        facts["nine_tiles"] = counted(meets(target, said, judge))
+        facts["nine_tiles"] = counted(meets(target, judged, judge))
     facts["judge"] = {**judge.about, "held_out": judge.held_out}
     return facts
+
+
+def describe_result(judged: dict[str, float]) -> list[str]:
+    """Say in words what G(Y) is judged to show; nothing without a judge."""
+    values = ", ".join(f"{name} {value:.2g}" for name, value in judged.items())
+    return [f"G(Y) is judged: {values}"] if judged else []
 
 
 def score(
@@ -267,8 +310,8 @@ def score(
 def _showing(
     pool: np.ndarray, term: Term, candidates: Candidates, judge: Judge
 ) -> np.ndarray:
-    said = {name: values[pool] for name, values in candidates.said.items()}
-    return meets(term.conditions, said, judge)
+    judged = {name: values[pool] for name, values in candidates.judged.items()}
+    return meets(term.conditions, judged, judge)
 
 
 def _those_that_show(

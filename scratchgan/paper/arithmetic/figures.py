@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scratchgan.paper.arithmetic.arithmetic import Candidates, Draw, Term, best
-from scratchgan.paper.combining import as_pixels, combine_pixels
+from scratchgan.paper.arithmetic.arithmetic import Candidates, Control, Term, best
 from scratchgan.paper.figure import Figure
 from scratchgan.paper.judges.judge import Judge
-from scratchgan.storage.pictures import captioned_grid
+from scratchgan.storage.pictures import captioned_grid, enlarge
 
 MARGIN = 0.3
 """Tiles to the left of the first column, ..."""
@@ -20,7 +19,9 @@ SHEET_SIDE = 80
 """... at least so wide in pixels that captions have room."""
 
 
-def draw_figure(terms: Sequence[Term], results: np.ndarray, draw: Draw) -> np.ndarray:
+def draw_figure(
+    terms: Sequence[Term], results: np.ndarray, control: Control
+) -> np.ndarray:
     """Return the paper's figure 7, with the same arithmetic on pixels below.
 
     Parameters
@@ -28,21 +29,19 @@ def draw_figure(terms: Sequence[Term], results: np.ndarray, draw: Draw) -> np.nd
     terms : sequence of three Term
     results : ndarray of shape (9, H, W, C), uint8
         The result in the middle of its neighbours.
-    draw : callable
-        Images of z.
+    control : Control
     """
     most = max(3, *(len(term.seeds) for term in terms))
     last = 2.3 + most  # row of the control
     figure = Figure(last + 1.1, MARGIN + 8.1, *results.shape[1:3])
-    means = draw(np.stack([term.z.mean(axis=0) for term in terms]))
     for i, term in enumerate(terms):
         column = MARGIN + 1.5 * i
         named = f"{'ABC'[i]}: {term.text}" if len(term.text) <= TEXT_FITS else "ABC"[i]
         figure.write(named, 0.2, column + 0.5, 11)
         for row, image in enumerate(term.images):
             figure.place(image, 0.4 + row, column)
-        figure.place(means[i], 0.8 + most, column)
-        figure.place(as_pixels(term.images.mean(axis=0)), last, column)
+        figure.place(control.of_mean_z[i], 0.8 + most, column)
+        figure.place(control.pixel_means[i], last, column)
     figure.write("G of the mean z", 0.6 + most, MARGIN + 2)
     figure.write("the same with pixels", last - 0.2, MARGIN + 2)
     for row in (1.3 + most, last + 0.5):
@@ -52,7 +51,7 @@ def draw_figure(terms: Sequence[Term], results: np.ndarray, draw: Draw) -> np.nd
     for position, image in enumerate(results):
         row, column = divmod(position, 3)
         figure.place(image, most - 1.2 + row, MARGIN + 5 + column, framed=position == 4)
-    figure.place(combine_pixels(*(term.images for term in terms)), last, MARGIN + 6)
+    figure.place(control.pixels, last, MARGIN + 6)
     return figure.pixels()
 
 
@@ -72,10 +71,9 @@ def draw_sheet(
         else:
             chosen = np.arange(min(SHEET, len(candidates.seeds)))
         for row in chosen:
-            values = [f"{n} {candidates.said[n][row]:.2f}" for n in names]
+            values = [f"{n} {candidates.judged[n][row]:.2f}" for n in names]
             captions.append("\n".join([f"{letter}: {candidates.seeds[row]}", *values]))
         rows.extend(chosen)
     images = candidates.images[rows]
     factor = -(-SHEET_SIDE // images.shape[2])
-    large = images.repeat(factor, axis=1).repeat(factor, axis=2)
-    return captioned_grid(large, captions, columns=SHEET // 2)
+    return captioned_grid(enlarge(images, factor), captions, columns=SHEET // 2)

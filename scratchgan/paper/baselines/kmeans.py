@@ -8,7 +8,8 @@ from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.paper.baselines.kmeans_features import learn_kmeans
 from scratchgan.paper.features.features import Features
 from scratchgan.paper.labelled_split import LabelledSplit
-from scratchgan.paper.run_images import Progress, read_images
+from scratchgan.paper.run_images import read_images
+from scratchgan.progress import Progress
 
 SMALLEST_DEVIATION = 1e-3
 """Of a feature, to divide by: one that hardly varies is not blown up."""

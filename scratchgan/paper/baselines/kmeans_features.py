@@ -6,7 +6,6 @@ finds centroids among them. An image becomes, for each quarter of it and each ce
 a sum over its patches of how much nearer the centroid is than the average one.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from scratchgan.errors import ConfigError, DatasetError
 from scratchgan.functional.parallel import one_blas_thread, run_chunks
+from scratchgan.progress import Progress
 
 PATCH_SIZE = 6
 """Pixels on a side, the best of the paper's figure 4."""
@@ -31,8 +31,6 @@ itself 6.2 ms. With 400 centroids it was all the same.
 """
 IMAGES_AT_A_TIME = 8
 """Images in a worker's chunk."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ from scratchgan.paper.dedup.collisions import (
 )
 from scratchgan.paper.dedup.hash_table import pack_codes
 from scratchgan.paper.dedup.thumbnails import (
-    Progress,
     blocks,
     read_thumbnails,
     sample_thumbnails,
@@ -37,6 +36,7 @@ from scratchgan.paper.dedup.training import (
     train_coder,
 )
 from scratchgan.paper.dedup.writing import write_kept
+from scratchgan.progress import Progress
 from scratchgan.storage.files import complete_file, make_folder
 from scratchgan.storage.pictures import save_png
 

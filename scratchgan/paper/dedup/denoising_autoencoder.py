@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scratchgan.backend import Array, get_array_module
+from scratchgan.backend import Array
 from scratchgan.nn import Dropout, Linear, ReLU, Sequential
 
 INPUTS = 32 * 32 * 3
@@ -62,31 +62,3 @@ class DenoisingAutoencoder(Sequential):
         Without dropout, in training mode too.
         """
         return self.layers["encode"](x) > 0
-
-
-def squared_error(y: Array, target: Array) -> tuple[Array, Array]:
-    """Squared error, averaged over the values of the batch.
-
-    loss = mean (y - t)², and its gradient is 2(y - t) / (N·F).
-
-    Parameters
-    ----------
-    y, target : array of shape (N, F)
-        The reconstruction, and the image before it was damaged.
-
-    Returns
-    -------
-    loss : array of shape ()
-        Kept on the device.
-    dy : array of shape (N, F)
-        Gradient, divided by N·F already.
-
-    Examples
-    --------
-    >>> squared_error(np.array([[3.0, 0.0]]), np.array([[1.0, 0.0]]))
-    (np.float64(2.0), array([[2., 0.]]))
-    """
-    xp = get_array_module(y)
-    difference = y - target
-    loss = xp.multiply(difference, difference).mean()
-    return loss, difference * (2 / difference.size)

@@ -1,14 +1,12 @@
 """What the autoencoder sees of an image: its centre, 32x32 pixels in RGB."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.datasets.loader import reduce_images
-
-Progress = Callable[[int, int], None]
-"""Called with (done, of how many)."""
+from scratchgan.progress import Progress
 
 SIDE = 32
 BLOCK_BYTES = 16 << 20

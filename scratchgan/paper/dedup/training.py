@@ -6,13 +6,13 @@ import numpy as np
 
 from scratchgan.backend import Array, Device, to_host
 from scratchgan.errors import NonFiniteError
-from scratchgan.optim.adam import Adam
+from scratchgan.functional.regression_losses import squared_error
+from scratchgan.optim.fast_adam import make_adam
 from scratchgan.paper.dedup.denoising_autoencoder import (
     INPUTS,
     DenoisingAutoencoder,
-    squared_error,
 )
-from scratchgan.paper.dedup.thumbnails import Progress
+from scratchgan.progress import Progress
 
 LEAST_CONTRAST = 5.0
 """Standard deviation, of 255: below it is more noise than picture."""
@@ -165,7 +165,7 @@ def train_coder(
     rng = np.random.default_rng(settings.seed)
     network = DenoisingAutoencoder(dropout=settings.dropout, rng=rng).to(device)
     coder = Coder(network, mean_vector(thumbnails), device)
-    adam = Adam(network.parameters(), lr=settings.lr, betas=(0.9, 0.999))
+    adam = make_adam(network.parameters(), lr=settings.lr, betas=(0.9, 0.999))
     for step in range(settings.steps):
         rows = rng.integers(0, len(thumbnails), settings.batch_size)
         clean = coder.inputs(thumbnails[rows])

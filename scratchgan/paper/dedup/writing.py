@@ -8,7 +8,8 @@ import numpy as np
 from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.datasets.format.layout import COLUMNS
 from scratchgan.datasets.format.writer import DatasetWriter
-from scratchgan.paper.dedup.thumbnails import Progress, blocks
+from scratchgan.paper.dedup.thumbnails import blocks
+from scratchgan.progress import Progress
 
 # Root attributes that the writer makes, for this file and not for its parent.
 _OWN = (

@@ -22,8 +22,9 @@ from scratchgan.paper.features.features import PARTS, Features
 from scratchgan.paper.features.pooled_features import feature_length, pooled_features
 from scratchgan.paper.frozen_statistics import measure_statistics
 from scratchgan.paper.labelled_split import LabelledSplit
-from scratchgan.paper.run_images import Progress, stream_images
+from scratchgan.paper.run_images import stream_images
 from scratchgan.paper.trained_networks import TrainedNetworks
+from scratchgan.progress import Progress
 from scratchgan.storage.hdf5_output import Hdf5Output
 
 VERSION = 1

@@ -21,7 +21,7 @@ import numpy as np
 from scratchgan.errors import ConfigError
 from scratchgan.paper.features.features import Features
 from scratchgan.paper.labelled_split import LabelledSplit, draw_per_class
-from scratchgan.paper.run_images import Progress
+from scratchgan.progress import Progress
 
 AUTHORS_GRID = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2)
 """Values of C in the authors' code for SVHN."""

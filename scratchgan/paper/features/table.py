@@ -1,7 +1,10 @@
 """Scores of several kinds of features become one table, beside the paper's rows."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
+from scratchgan.paper.features.features import RawPixels
 from scratchgan.paper.features.protocols import Score
 from scratchgan.paper.published_results import DCGAN, MNIST, SVHN, Published
 from scratchgan.paper.result_table import (
@@ -13,6 +16,11 @@ from scratchgan.paper.result_table import (
 
 Scores = dict[str, dict[str, Score]]
 """By name of the features, then by protocol."""
+
+TRAINED, RANDOM = "D's features", "random-weight D"
+"""Names of the features of a run's D, and of one that never learnt."""
+OURS = {TRAINED: DCGAN}
+"""Our features and the paper's model that they are."""
 
 
 def feature_table(
@@ -57,10 +65,29 @@ def feature_table(
     return ResultTable(title, protocols, rows + others, made_with)
 
 
+def feature_scores(scores: Scores) -> dict[str, Any]:
+    """Return all scores as plain values for JSON."""
+    return {
+        name: {protocol: asdict(score) for protocol, score in found.items()}
+        for name, found in scores.items()
+    }
+
+
+def run_scores(scores: Scores, protocol: str) -> dict[str, Any]:
+    """Return the scores of a run as plain values: those of one protocol, then all."""
+
+    def accuracy(name: str) -> float | None:
+        return scores[name][protocol].accuracy if name in scores else None
+
+    return {
+        "protocol": protocol,
+        "accuracy": accuracy(TRAINED),
+        "random_weights": accuracy(RANDOM),
+        "raw_pixels": accuracy(RawPixels.name),
+        "scores": feature_scores(scores),
+    }
+
+
 def _as_error(score: Score) -> str:
     text = f"{100 * (1 - score.accuracy):.2f} %"
     return text if score.interval is None else f"{text} ± {100 * score.interval:.2f}"
-
-
-OURS = {"D's features": DCGAN}
-"""Our features and the paper's model that they are."""

@@ -20,14 +20,15 @@ from scratchgan.paper.filters.guided_backprop import as_tiles, unit_gradients
 from scratchgan.paper.filters.receptive_field import receptive_field
 from scratchgan.paper.filters.selectivity import (
     attribute_contrast,
+    binary_attributes,
     compare,
     lifetime_sparseness,
-    told_attributes,
     without_linear_part,
 )
 from scratchgan.paper.frozen_statistics import measure_statistics
-from scratchgan.paper.run_images import Progress, read_images, stream_images
+from scratchgan.paper.run_images import read_images, stream_images
 from scratchgan.paper.trained_networks import TrainedNetworks
+from scratchgan.progress import Progress
 from scratchgan.storage.pictures import GREY
 
 BEST = 5
@@ -280,8 +281,8 @@ def measure_selectivity(
             lifetime_sparseness(control.strongest),
         )
     }
-    told, told_names = told_attributes(attributes, names)
-    if not told_names:
+    present, present_names = binary_attributes(attributes, names)
+    if not present_names:
         return report
     pairs = {
         "attributes": [
@@ -290,7 +291,7 @@ def measure_selectivity(
         "attributes_with_colour": [trained.mean, control.mean],
     }
     for key, responses in pairs.items():
-        contrasts = [attribute_contrast(r, told) for r in responses]  # (F, A) each
+        contrasts = [attribute_contrast(r, present) for r in responses]  # (F, A) each
         report[key] = compare(*(contrast.max(axis=1) for contrast in contrasts))
         report[key]["by_attribute"] = {
             name: {
@@ -298,7 +299,7 @@ def measure_selectivity(
                 "trained": float(contrasts[0][:, a].max()),
                 "random": float(contrasts[1][:, a].max()),
             }
-            for a, name in enumerate(told_names)
+            for a, name in enumerate(present_names)
         }
     return report
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from scratchgan.paper.ranks import ranks
+
 FEW = 10
 """An attribute that fewer images have, or lack, says nothing here."""
 
@@ -30,22 +32,6 @@ def lifetime_sparseness(responses: np.ndarray) -> np.ndarray:
     evenness = r.mean(axis=0) ** 2 / np.where(square > 0, square, 1)
     sparseness = (1 - evenness) / (1 - 1 / len(r))
     return np.where(square > 0, np.clip(sparseness, 0, 1), 0)
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Return the rank of each value in its column, from 1, equal ones sharing theirs.
-
-    Examples
-    --------
-    >>> ranks(np.array([[3], [1], [3]])).ravel()
-    array([2.5, 1. , 2.5])
-    """
-    result = np.empty(values.shape)
-    for column, ranked in zip(values.T, result.T, strict=True):
-        _, place, count = np.unique(column, return_inverse=True, return_counts=True)
-        last = np.cumsum(count)
-        ranked[:] = (last - (count - 1) / 2)[place]
-    return result
 
 
 def attribute_contrast(responses: np.ndarray, attributes: np.ndarray) -> np.ndarray:
@@ -102,7 +88,7 @@ def without_linear_part(responses: np.ndarray, of: np.ndarray) -> np.ndarray:
     return responses - known @ weights
 
 
-def told_attributes(
+def binary_attributes(
     values: np.ndarray, names: list[str]
 ) -> tuple[np.ndarray, list[str]]:
     """Return the attributes that an image has or has not, as bool (N, A), and names.

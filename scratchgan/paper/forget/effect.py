@@ -177,12 +177,12 @@ def doubts(judge: Judge | None) -> list[str]:
     """Say which objects a judge can hardly tell."""
     if judge is None:
         return []
-    told = {
+    accuracies = {
         name: facts.get("balanced_accuracy") for name, facts in judge.held_out.items()
     }
     poor = [
         f"{name} {share:.0%}"
-        for name, share in told.items()
+        for name, share in accuracies.items()
         if share is not None and share < HARDLY_TOLD
     ]
     if not poor:

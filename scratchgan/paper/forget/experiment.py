@@ -160,8 +160,7 @@ def _boxes_by_sample(
     if boxes is not None:
         return {s - seeds[0]: found for s, found in boxes.items()}, []
     size = networks.config.network.height, networks.config.network.width
-    labels = None if label is None else [label] * len(seeds)
-    images = networks.images(networks.latent(seeds), labels)
+    images = networks.images(networks.latent(seeds), label)
     found = {
         i: small
         for i, boxes in enumerate(judges.windows.boxes(images))

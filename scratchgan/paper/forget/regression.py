@@ -150,12 +150,12 @@ def find_maps(
     """
     x = features[positions.image, :, positions.row, positions.column]  # (P, C)
     fit = fit_logistic_regression(x, positions.inside, strength)
-    told = fit.probabilities(x) > 0.5
+    inside = fit.probabilities(x) > 0.5
     positives = int(positions.inside.sum())
     return Forgetting(
         fit.weight,
         fit.weight > threshold,
-        float((told == positions.inside).mean()),
+        float((inside == positions.inside).mean()),
         positives,
         len(positions.inside) - positives,
     )

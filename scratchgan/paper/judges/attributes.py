@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from scratchgan.datasets.format.dataset import Dataset
-from scratchgan.datasets.loader import BLOCK_IMAGES, reduce_images
 from scratchgan.errors import DatasetError
 
 HELD_OUT = 0.2
@@ -92,19 +91,3 @@ def split_rows(dataset: Dataset, seed: int) -> tuple[np.ndarray, np.ndarray, str
     order = np.random.default_rng(seed).permutation(train)
     held = max(1, round(HELD_OUT * len(train)))
     return np.sort(order[held:]), np.sort(order[:held]), "drawn from train"
-
-
-def read_images(
-    dataset: Dataset, rows: np.ndarray, height: int, width: int
-) -> np.ndarray:
-    """Return the images of ascending rows at a size, uint8 (M, height, width, C)."""
-    images = np.empty((len(rows), height, width, dataset.channels), np.uint8)
-    done = 0
-    for block in np.split(rows, np.flatnonzero(np.diff(rows // BLOCK_IMAGES)) + 1):
-        with dataset.reading():
-            stretch = dataset.images[block[0] : block[-1] + 1]
-        images[done : done + len(block)] = reduce_images(
-            stretch[block - block[0]], height, width
-        )
-        done += len(block)
-    return images

@@ -90,7 +90,7 @@ def known(judge: Judge) -> str:
 
 
 def probability(
-    conditions: Sequence[Condition], said: Mapping[str, np.ndarray], judge: Judge
+    conditions: Sequence[Condition], judged: Mapping[str, np.ndarray], judge: Judge
 ) -> np.ndarray:
     """Return how likely each image meets all conditions, as if they were independent.
 
@@ -100,7 +100,7 @@ def probability(
     Parameters
     ----------
     conditions : sequence of Condition
-    said : dict of ndarray of shape (N,)
+    judged : dict of ndarray of shape (N,)
         From `Judge.probabilities`.
     judge : Judge
 
@@ -108,23 +108,23 @@ def probability(
     -------
     ndarray of shape (N,), float64
     """
-    return np.prod([_single(c, said[c.name], judge) for c in conditions], axis=0)
+    return np.prod([_single(c, judged[c.name], judge) for c in conditions], axis=0)
 
 
 def meets(
-    conditions: Sequence[Condition], said: Mapping[str, np.ndarray], judge: Judge
+    conditions: Sequence[Condition], judged: Mapping[str, np.ndarray], judge: Judge
 ) -> np.ndarray:
     """Return which images meet each condition more likely than not, bool (N,)."""
-    single = [_single(c, said[c.name], judge) > 0.5 for c in conditions]
+    single = [_single(c, judged[c.name], judge) > 0.5 for c in conditions]
     return np.logical_and.reduce(single)
 
 
-def _single(condition: Condition, said: np.ndarray, judge: Judge) -> np.ndarray:
-    said = np.asarray(said, np.float64)
+def _single(condition: Condition, judged: np.ndarray, judge: Judge) -> np.ndarray:
+    judged = np.asarray(judged, np.float64)
     if condition.sign == "=":
-        return said if condition.value else 1 - said
+        return judged if condition.value else 1 - judged
     error = max(judge.held_out[condition.name]["mean_absolute_error"], 1e-6)
-    margin = (said - condition.value) / error
+    margin = (judged - condition.value) / error
     margin = np.clip(margin if condition.sign == ">" else -margin, -500, 500)
     return 1 / (1 + np.exp(-margin))
 

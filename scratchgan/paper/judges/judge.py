@@ -1,4 +1,4 @@
-"""The judge: what an image shows, said by a small network trained on labelled images.
+"""The judge: a small network that has learnt from labels what an image shows.
 
 The paper's authors looked at G's images themselves. A judge makes what they saw a
 number: it chooses the samples that a concept is averaged from, and says of how many
@@ -7,11 +7,6 @@ the folder ``judges`` beside the dataset.
 """
 
 import dataclasses
-import hashlib
-import json
-import zipfile
-import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from scratchgan.backend import Device, to_host
-from scratchgan.datasets.format.checksums import pixels_sha256
 from scratchgan.datasets.format.dataset import Dataset, open_dataset
 from scratchgan.datasets.loader import check_size, scale_images
-from scratchgan.errors import ConfigError, OutputError
+from scratchgan.errors import ConfigError
 from scratchgan.functional.losses import sigmoid
 from scratchgan.paper.combining import random_overlays
 from scratchgan.paper.judges.attribute_classifier import AttributeClassifier
@@ -30,34 +24,21 @@ from scratchgan.paper.judges.attributes import (
     UNITS,
     AttributeTable,
     read_attributes,
-    read_images,
     split_rows,
 )
+from scratchgan.paper.judges.kept_judge import load_or_train, network_state
 from scratchgan.paper.judges.rating import rate_presence, rate_values
-from scratchgan.paper.judges.training import (
-    JudgeSettings,
-    Progress,
-    train_classifier,
-)
-from scratchgan.storage.files import complete_file, make_folder
+from scratchgan.paper.judges.training import JudgeSettings, train_classifier
+from scratchgan.paper.run_images import ImageSize, read_images
+from scratchgan.progress import Note, Progress
+from scratchgan.storage.kept_arrays import Kept
 
-FOLDER = "judges"
 BATCH = 256
 """Images judged at a time."""
 LUMA = (0.299, 0.587, 0.114)
 """Shares of red, green and blue in grey (ITU-R 601), as in prepared grey sets."""
 ARRAYS = ("binary", "centre", "spread", "share")
 """What is kept of a judge beside its network, in the order of its fields."""
-# What reading a damaged .npz raises, depending on where the damage is.
-READ_ERRORS = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True)
@@ -120,9 +101,9 @@ class Judge:
             The images have another size.
         """
         outputs = self._outputs(images)[:, :-1]
-        said = np.where(self.binary, sigmoid(outputs), outputs)
-        said = said * self.spread + self.centre
-        return {name: said[:, i] for i, name in enumerate(self.names)}
+        judged = np.where(self.binary, sigmoid(outputs), outputs)
+        judged = judged * self.spread + self.centre
+        return {name: judged[:, i] for i, name in enumerate(self.names)}
 
     def present(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Return which images show each 0/1 attribute, whatever most images show.
@@ -141,9 +122,9 @@ class Judge:
         dict of ndarray of shape (N,), bool
             By name.
         """
-        said = self.probabilities(images)
+        judged = self.probabilities(images)
         return {
-            name: said[name] > self.share[i]
+            name: judged[name] > self.share[i]
             for i, name in enumerate(self.names)
             if self.binary[i]
         }
@@ -167,14 +148,24 @@ class Judge:
         parts = []
         for name, facts in self.held_out.items():
             if "balanced_accuracy" in facts:
-                told = facts["balanced_accuracy"]
-                parts.append(f"{name} {'-' if told is None else f'{told:.1%}'}")
+                share = facts["balanced_accuracy"]
+                parts.append(f"{name} {'-' if share is None else f'{share:.1%}'}")
             else:
                 unit = f" {facts['unit']}" if "unit" in facts else ""
                 error = facts["mean_absolute_error"]
                 parts.append(f"{name} within {error:.2g}{unit}")
         parts.append(f"overlays {self.about['single_accuracy']:.1%}")
         return f"the judge on held-out images, balanced accuracy: {', '.join(parts)}"
+
+    def to_keep(self) -> Kept:
+        """Return what is kept of it beside its network: arrays, and plain values."""
+        about = {
+            "names": self.names,
+            "size": [self.height, self.width, self.channels],
+            "held_out": self.held_out,
+            "about": self.about,
+        }
+        return Kept({name: getattr(self, name) for name in ARRAYS}, about)
 
     def _outputs(self, images: np.ndarray) -> np.ndarray:
         if images.shape[1:3] != (self.height, self.width):
@@ -198,7 +189,7 @@ def load_judge(
     device: Device,
     *,
     progress: Progress | None = None,
-    note: Callable[[str], None] | None = None,
+    note: Note | None = None,
     settings: JudgeSettings | None = None,
 ) -> Judge:
     """Return the judge of a dataset at an image size, trained if none is kept.
@@ -225,50 +216,23 @@ def load_judge(
     settings = settings or JudgeSettings()
     with open_dataset(dataset) as opened:
         check_size(opened, height, width)
-        table = read_attributes(opened)
-        path = _kept_path(opened, table, height, width, device, settings)
-        judge = _read(path, device)
-        if judge is None:
-            size = height, width
-            judge = _train(opened, table, size, device, settings, progress)
-            try:
-                _write(judge, path)
-            except OutputError as error:
-                if note is not None:
-                    note(f"note: the judge is not kept: {error}")
-    return judge
-
-
-def _kept_path(
-    dataset: Dataset,
-    table: AttributeTable,
-    height: int,
-    width: int,
-    device: Device,
-    settings: JudgeSettings,
-) -> Path:
-    """Return where the judge is kept.
-
-    The name holds a hash of all that it depends on: pixels, attributes, split and
-    settings. A judge trained on a GPU differs in its last digits, so it is another one.
-    """
-    split = dataset.split
-    parts = [
-        dataset.sha256 or pixels_sha256(dataset.images),
-        table.digest(),
-        "" if split is None else hashlib.sha256(split.tobytes()).hexdigest(),
-        json.dumps(dataclasses.asdict(settings), sort_keys=True),
-    ]
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-    kind = "" if device.kind == "cpu" else f"-{device.kind}"
-    name = f"{dataset.path.stem}-{key}-{height}x{width}{kind}.npz"
-    return dataset.path.parent / FOLDER / name
+        table, size = read_attributes(opened), ImageSize(height, width)
+        return load_or_train(
+            opened,
+            table.digest(),
+            settings,
+            size,
+            device,
+            lambda arrays, about: _restore(arrays, about, device),
+            lambda: _train(opened, table, size, device, settings, progress),
+            note,
+        )
 
 
 def _train(
     dataset: Dataset,
     table: AttributeTable,
-    size: tuple[int, int],
+    size: ImageSize,
     device: Device,
     settings: JudgeSettings,
     progress: Progress | None,
@@ -286,7 +250,7 @@ def _train(
     share = np.where(table.binary, values.mean(axis=0), 0).astype(np.float32)
     share[(share == 0) | (share == 1)] = 0.5  # nothing to weigh
     network = train_classifier(
-        read_images(dataset, rows, *size),
+        read_images(dataset, rows, size),
         (values - centre) / spread,
         table.binary,
         settings,
@@ -305,14 +269,14 @@ def _train(
         table.names, table.binary, centre, spread, share, {}, about, network, *size,
         channels, device,
     )  # fmt: skip
-    images = read_images(dataset, test_rows, *size)
-    said = judge.probabilities(images)
+    images = read_images(dataset, test_rows, size)
+    judged = judge.probabilities(images)
     truth = table.values[test_rows]
     for i, name in enumerate(table.names):
         if table.binary[i]:
-            facts = rate_presence(said[name], truth[:, i], float(share[i]))
+            facts = rate_presence(judged[name], truth[:, i], float(share[i]))
         else:
-            facts = rate_values(said[name], truth[:, i])
+            facts = rate_values(judged[name], truth[:, i])
             if name in UNITS:
                 facts["unit"] = UNITS[name]
         judge.held_out[name] = facts
@@ -331,49 +295,15 @@ def _in_channels(images: np.ndarray, channels: int) -> np.ndarray:
     return np.rint(images @ np.array(LUMA)).astype(np.uint8)[..., None]
 
 
-def _write(judge: Judge, path: Path) -> None:
-    """Keep a judge: plain arrays, and JSON for the rest."""
-    about = {
-        "names": judge.names,
-        "size": [judge.height, judge.width, judge.channels],
-        "held_out": judge.held_out,
-        "about": judge.about,
-    }
-    arrays = {f"network/{k}": v for k, v in judge.network.state_dict().items()}
-    for name in ARRAYS:
-        arrays[name] = getattr(judge, name)
-    make_folder(path.parent)
-    with complete_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, about=np.array(json.dumps(about)), **arrays)
-
-
-def _read(path: Path, device: Device) -> Judge | None:
-    """Return a kept judge; None where there is none, or a damaged one."""
-    try:
-        # NumPy would leave the file open where it is cut short.
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = dict(file)
-        about = json.loads(str(arrays["about"]))
-        names, (height, width, channels) = tuple(about["names"]), about["size"]
-        network = AttributeClassifier(channels, height, width, len(names) + 1)
-        network.load_state_dict(
-            {
-                name.removeprefix("network/"): array
-                for name, array in arrays.items()
-                if name.startswith("network/")
-            }
-        )
-        network.to(device).eval()
-        return Judge(
-            names,
-            *(arrays[name] for name in ARRAYS),
-            about["held_out"],
-            about["about"],
-            network,
-            height,
-            width,
-            channels,
-            device,
-        )
-    except READ_ERRORS:
-        return None
+def _restore(
+    arrays: dict[str, np.ndarray], about: dict[str, Any], device: Device
+) -> Judge:
+    """Return the judge that was kept; see `Judge.to_keep`."""
+    names, (height, width, channels) = tuple(about["names"]), about["size"]
+    network = AttributeClassifier(channels, height, width, len(names) + 1)
+    network.load_state_dict(network_state(arrays))
+    network.to(device).eval()
+    return Judge(
+        names, *(arrays[name] for name in ARRAYS), about["held_out"], about["about"],
+        network, height, width, channels, device,
+    )  # fmt: skip

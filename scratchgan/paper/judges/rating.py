@@ -6,7 +6,7 @@ import numpy as np
 
 
 def rate_presence(
-    said: np.ndarray, truth: np.ndarray, share: float = 0.5
+    judged: np.ndarray, truth: np.ndarray, share: float = 0.5
 ) -> dict[str, Any]:
     """Rate the probabilities of a 0/1 attribute.
 
@@ -17,7 +17,7 @@ def rate_presence(
 
     Parameters
     ----------
-    said : ndarray of shape (N,)
+    judged : ndarray of shape (N,)
         Probabilities.
     truth : ndarray of shape (N,)
         0 or 1.
@@ -30,9 +30,9 @@ def rate_presence(
     dict
         ``images``, their number; ``accuracy`` of taking what is above 0.5 for 1, and
         ``majority``, which a constant answer would reach; ``balanced_accuracy``, the
-        mean of the shares of ones and of zeros that are told; ``auc``, how often of a
-        random one and a random zero the former has the higher probability. The last two
-        are None where all images are of one kind.
+        mean of the shares of ones and of zeros that are recognised; ``auc``, how often
+        of a random one and a random zero the former has the higher probability. The
+        last two are None where all images are of one kind.
 
     Examples
     --------
@@ -44,19 +44,22 @@ def rate_presence(
     most = float(ones.mean())
     facts = {
         "images": len(truth),
-        "accuracy": float(((said > 0.5) == ones).mean()),
+        "accuracy": float(((judged > 0.5) == ones).mean()),
         "majority": max(most, 1 - most),
         "balanced_accuracy": None,
         "auc": None,
     }
     if ones.any() and not ones.all():
-        told = float((said[ones] > share).mean()), float((said[~ones] <= share).mean())
-        facts["balanced_accuracy"] = sum(told) / 2
-        facts["auc"] = _auc(said[ones], said[~ones])
+        shares = (
+            float((judged[ones] > share).mean()),
+            float((judged[~ones] <= share).mean()),
+        )
+        facts["balanced_accuracy"] = sum(shares) / 2
+        facts["auc"] = _auc(judged[ones], judged[~ones])
     return facts
 
 
-def rate_values(said: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+def rate_values(judged: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """Rate the values of a measured attribute.
 
     Returns
@@ -67,7 +70,7 @@ def rate_values(said: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
     """
     return {
         "images": len(truth),
-        "mean_absolute_error": float(abs(said - truth).mean()),
+        "mean_absolute_error": float(abs(judged - truth).mean()),
         "spread": float(abs(truth - np.median(truth)).mean()),
     }
 

@@ -1,6 +1,5 @@
 """Training the attribute judge: all attributes of a dataset at once."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +7,11 @@ import numpy as np
 from scratchgan.backend import Array, Device, get_array_module
 from scratchgan.datasets.loader import scale_images
 from scratchgan.functional.losses import sigmoid
-from scratchgan.optim.adam import Adam
+from scratchgan.optim.fast_adam import make_adam
+from scratchgan.optim.schedule import decayed_lr
 from scratchgan.paper.combining import random_overlays
 from scratchgan.paper.judges.attribute_classifier import AttributeClassifier
-
-Progress = Callable[[int, int], None]
+from scratchgan.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,11 @@ class JudgeSettings:
 def multitask_gradient(
     outputs: Array, targets: Array, binary: Array, counts: Array
 ) -> tuple[Array, Array]:
-    """Return what the network says of each attribute, and the gradient of the loss.
+    """Return what the network predicts, and the gradient of the loss.
 
     A 0/1 attribute t has the logistic loss of the output a, log(1 + exp(a)) - t·a,
     whose gradient is s(a) - t. A measured one has half the squared error, (a - t)²/2,
-    whose gradient is a - t. Either is what was said minus what is so. The loss is their
+    whose gradient is a - t. Either is the prediction less what is so. The loss is their
     sum over the attributes, averaged over the batch.
 
     Parameters
@@ -71,7 +70,7 @@ def multitask_gradient(
 
     Returns
     -------
-    said : array of shape (N, A)
+    predictions : array of shape (N, A)
         s(a) or a.
     doutputs : array of shape (N, A)
         Gradient, divided by N already.
@@ -83,8 +82,8 @@ def multitask_gradient(
     (array([[0.5, 3. ]]), array([[-0.5,  2. ]]))
     """
     xp = get_array_module(outputs)
-    said = xp.where(binary, sigmoid(outputs), outputs)
-    return said, (said - targets) * counts / len(outputs)
+    predictions = xp.where(binary, sigmoid(outputs), outputs)
+    return predictions, (predictions - targets) * counts / len(outputs)
 
 
 def train_classifier(
@@ -122,7 +121,7 @@ def train_classifier(
         channels, height, width, targets.shape[1] + 1, rng=rng
     )
     network.to(device)
-    adam = Adam(network.parameters(), lr=settings.lr, betas=(0.9, 0.999))
+    adam = make_adam(network.parameters(), lr=settings.lr, betas=(0.9, 0.999))
     batches = max(1, count // settings.batch_size)  # a rest waits for the next epoch
     total = settings.epochs * batches
     kinds = device.put(np.append(binary, True))
@@ -137,7 +136,7 @@ def train_classifier(
         _, gradient = multitask_gradient(
             outputs, device.put(wanted), kinds, device.put(counts)
         )
-        adam.lr = settings.lr * (1 - step / total)
+        adam.lr = decayed_lr(settings.lr, step, 0, total)
         adam.zero_grad()
         network.backward(gradient, ctx, need_dx=False)
         adam.step()

@@ -9,29 +9,28 @@ dataset.
 
 import dataclasses
 import hashlib
-import json
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from scratchgan.backend import Device, to_host
-from scratchgan.datasets.format.checksums import pixels_sha256
 from scratchgan.datasets.format.dataset import Dataset, open_dataset
 from scratchgan.datasets.loader import check_size, scale_images
-from scratchgan.errors import DatasetError, OutputError
+from scratchgan.errors import DatasetError
 from scratchgan.functional.losses import sigmoid
-from scratchgan.paper.judges.attributes import read_images, split_rows
-from scratchgan.paper.judges.judge import FOLDER, READ_ERRORS
+from scratchgan.paper.judges.attributes import split_rows
+from scratchgan.paper.judges.kept_judge import load_or_train, network_state
 from scratchgan.paper.judges.window_finder import WindowFinder
 from scratchgan.paper.judges.window_training import (
     BoxedImages,
-    Progress,
     WindowJudgeSettings,
     covered_share,
     train_window_finder,
 )
-from scratchgan.storage.files import complete_file, make_folder
+from scratchgan.paper.run_images import ImageSize, read_images
+from scratchgan.progress import Note, Progress
+from scratchgan.storage.kept_arrays import Kept
 
 THRESHOLD = 0.5
 """A cell of at least this probability lies on a window."""
@@ -95,6 +94,10 @@ class WindowJudge:
     def counts(self, images: np.ndarray) -> np.ndarray:
         """Return the number of windows in each image, int64 (N,)."""
         return np.array([len(found) for found in self.boxes(images)], dtype=np.int64)
+
+    def to_keep(self) -> Kept:
+        """Return what is kept of it beside its network: plain values, no arrays."""
+        return Kept({}, self.about)
 
     def summary(self) -> str:
         """Say in a line how well windows are found in held-out images."""
@@ -203,7 +206,7 @@ def load_window_judge(
     device: Device,
     *,
     progress: Progress | None = None,
-    note: Callable[[str], None] | None = None,
+    note: Note | None = None,
     settings: WindowJudgeSettings | None = None,
 ) -> WindowJudge:
     """Return the window judge of a dataset at an image size, trained if none is kept.
@@ -231,16 +234,18 @@ def load_window_judge(
     with open_dataset(dataset) as opened:
         check_size(opened, height, width)
         boxes = _checked_boxes(opened, channels)
-        path = _kept_path(opened, boxes, (height, width), device, settings)
-        judge = _read(path, (channels, height, width), device)
-        if judge is None:
-            judge = _train(opened, boxes, (height, width), device, settings, progress)
-            try:
-                _write(judge, path)
-            except OutputError as error:
-                if note is not None:
-                    note(f"note: the window judge is not kept: {error}")
-    return judge
+        size = ImageSize(height, width)
+        return load_or_train(
+            opened,
+            hashlib.sha256(boxes.tobytes()).hexdigest(),
+            settings,
+            size,
+            device,
+            lambda arrays, about: _restore(arrays, about, (channels, *size), device),
+            lambda: _train(opened, boxes, size, device, settings, progress),
+            note,
+            name="window judge",
+        )
 
 
 def _checked_boxes(dataset: Dataset, channels: int) -> np.ndarray:
@@ -259,31 +264,10 @@ def _checked_boxes(dataset: Dataset, channels: int) -> np.ndarray:
     return boxes
 
 
-def _kept_path(
-    dataset: Dataset,
-    boxes: np.ndarray,
-    size: tuple[int, int],
-    device: Device,
-    settings: WindowJudgeSettings,
-) -> Path:
-    """Return where the judge is kept: its name has a hash of all it depends on."""
-    split = dataset.split
-    parts = [
-        dataset.sha256 or pixels_sha256(dataset.images),
-        hashlib.sha256(boxes.tobytes()).hexdigest(),
-        "" if split is None else hashlib.sha256(split.tobytes()).hexdigest(),
-        json.dumps(dataclasses.asdict(settings), sort_keys=True),
-    ]
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-    kind = "" if device.kind == "cpu" else f"-{device.kind}"
-    name = f"{dataset.path.stem}-windows-{key}-{size[0]}x{size[1]}{kind}.npz"
-    return dataset.path.parent / FOLDER / name
-
-
 def _train(
     dataset: Dataset,
     boxes: np.ndarray,
-    size: tuple[int, int],
+    size: ImageSize,
     device: Device,
     settings: WindowJudgeSettings,
     progress: Progress | None,
@@ -293,7 +277,7 @@ def _train(
     most = min(settings.images, MOST_BYTES // (size[0] * size[1] * dataset.channels))
     scale = np.array([size[1] / dataset.width, size[0] / dataset.height] * 2)
     learnt, tested = (
-        BoxedImages(read_images(dataset, chosen, *size), boxes[chosen] * scale)
+        BoxedImages(read_images(dataset, chosen, size), boxes[chosen] * scale)
         for chosen in (
             np.sort(rng.choice(rows, min(len(rows), most), replace=False)),
             np.sort(
@@ -320,27 +304,13 @@ def _silent(done: int, total: int) -> None:
     pass
 
 
-def _write(judge: WindowJudge, path: Path) -> None:
-    """Keep a judge: plain arrays, and JSON for the rest."""
-    make_folder(path.parent)
-    arrays = {f"network/{k}": v for k, v in judge.network.state_dict().items()}
-    with complete_file(path) as temporary, open(temporary, "wb") as file:
-        np.savez(file, about=np.array(json.dumps(judge.about)), **arrays)
-
-
-def _read(
-    path: Path, shape: tuple[int, int, int], device: Device
-) -> WindowJudge | None:
-    """Return a kept judge; None where there is none, or a damaged one."""
-    try:
-        # Opened here: np.load leaves a damaged file open.
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            arrays = dict(file)
-        about = json.loads(str(arrays.pop("about")))
-        network = WindowFinder(*shape, about["settings"]["maps"])
-        network.load_state_dict(
-            {name.removeprefix("network/"): array for name, array in arrays.items()}
-        )
-        return WindowJudge(network.to(device).eval(), device, about)
-    except READ_ERRORS:
-        return None
+def _restore(
+    arrays: dict[str, np.ndarray],
+    about: dict[str, Any],
+    shape: tuple[int, int, int],
+    device: Device,
+) -> WindowJudge:
+    """Return the judge that was kept; see `WindowJudge.to_keep`."""
+    network = WindowFinder(*shape, about["settings"]["maps"])
+    network.load_state_dict(network_state(arrays))
+    return WindowJudge(network.to(device).eval(), device, about)

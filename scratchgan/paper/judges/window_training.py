@@ -1,18 +1,17 @@
 """Training the window judge: each cell of a grid says whether it lies on a window."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from scratchgan.backend import Array, Device, to_host
+from scratchgan.backend import Device, to_host
 from scratchgan.datasets.loader import scale_images
 from scratchgan.errors import NonFiniteError
-from scratchgan.functional.losses import sigmoid
-from scratchgan.optim.adam import Adam, decayed_lr
+from scratchgan.functional.regression_losses import binary_cross_entropy
+from scratchgan.optim.fast_adam import make_adam
+from scratchgan.optim.schedule import decayed_lr
 from scratchgan.paper.judges.window_finder import WindowFinder
-
-Progress = Callable[[int, int], None]
+from scratchgan.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def train_window_finder(
     network = WindowFinder(channels, height, width, settings.maps, rng=rng)
     network.to(device)
     targets = covered_share(data.boxes, network.grid, (height, width))[:, None]
-    adam = Adam(network.parameters(), lr=settings.lr, betas=(0.9, 0.999))
+    adam = make_adam(network.parameters(), lr=settings.lr, betas=(0.9, 0.999))
     for step in range(settings.steps):
         rows = rng.integers(0, len(data.images), settings.batch_size)
         images, wanted = data.images[rows], targets[rows]
@@ -136,7 +135,7 @@ def train_window_finder(
         x += settings.noise * rng.standard_normal(x.shape, np.float32)
         adam.zero_grad()
         logits, ctx = network.forward(device.put(x))
-        dlogits = logistic_gradient(logits, device.put(wanted))
+        _, dlogits = binary_cross_entropy(logits, device.put(wanted))
         network.backward(dlogits, ctx, need_dx=False)
         adam.step()
         progress(step + 1, settings.steps)
@@ -146,8 +145,3 @@ def train_window_finder(
             f"use a learning rate below {settings.lr:g}"
         )
     return network.eval()
-
-
-def logistic_gradient(logits: Array, targets: Array) -> Array:
-    """Return the gradient of the mean logistic loss, (s(a) - t) / number of values."""
-    return (sigmoid(logits) - targets) / logits.size

@@ -13,9 +13,7 @@ and when the search is stopped; the next search of the same goes on from there.
 import hashlib
 import json
 import time
-import zipfile
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -23,27 +21,20 @@ from typing import Protocol
 import numpy as np
 
 from scratchgan.backend import Array, Device, to_host
-from scratchgan.functional.nearest import nearest
+from scratchgan.functional.nearest.one import nearest
 from scratchgan.paper.nearest.references import pixel_vectors
-from scratchgan.storage.files import complete_file, make_folder
+from scratchgan.progress import Note, Progress
+from scratchgan.storage.files import make_folder
+from scratchgan.storage.kept_arrays import (
+    DamagedFileError,
+    OtherKeyError,
+    kept_arrays,
+    write_arrays,
+)
 
 SAVE_SECONDS = 60
 """Between two writings of the state."""
-READ_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What NumPy raises where a file is not one of ours, depending on where."""
 FORMAT = "scratchgan-nearest-1"
-
-Progress = Callable[[int, int], None]
-Note = Callable[[str], None]
 
 
 class References(Protocol):
@@ -120,7 +111,7 @@ class Found:
     Attributes
     ----------
     closeness : ndarray of shape (Q,), float32
-        As `scratchgan.functional.nearest.nearest` has it.
+        As `scratchgan.functional.nearest.one.nearest` has it.
     classes : ndarray of shape (Q,), int32
     """
 
@@ -300,7 +291,6 @@ def save_search(file: Path, key: str, search: Search) -> None:
     """
     make_folder(file.parent)
     arrays = {
-        "key": np.array(key),
         "done": np.array(search.done),
         "seconds": np.array([search.seconds_search, search.seconds_references]),
         "sizes": np.array(sorted(search.finished), np.int64),
@@ -308,8 +298,7 @@ def save_search(file: Path, key: str, search: Search) -> None:
     for name, found in {"now": search.found, **search.finished}.items():
         arrays[f"{name}/closeness"] = found.closeness
         arrays[f"{name}/classes"] = found.classes
-    with complete_file(file) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, **arrays)
+    write_arrays(file, key, arrays)
 
 
 def load_search(file: Path, key: str, queries: Queries, note: Note) -> Search | None:
@@ -317,17 +306,16 @@ def load_search(file: Path, key: str, queries: Queries, note: Note) -> Search | 
     if not file.exists():
         return None
     try:
-        with open(file, "rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            if str(arrays["key"]) == key:
-                return _read_search(arrays, queries)
-    except READ_ERRORS as error:
-        note(f"note: {file} is damaged ({error}) and is replaced")
-    else:
+        with kept_arrays(file, key) as (arrays, _):
+            return _read_search(arrays, queries)
+    except DamagedFileError as error:
+        note(f"note: {error} and is replaced")
+    except OtherKeyError:
         note(f"note: {file} is of another search and is replaced")
     return None
 
 
-def _read_search(arrays: "np.lib.npyio.NpzFile", queries: Queries) -> Search:
+def _read_search(arrays: dict[str, np.ndarray], queries: Queries) -> Search:
     finished = {
         int(size): _read_found(arrays, str(size), queries) for size in arrays["sizes"]
     }
@@ -335,7 +323,7 @@ def _read_search(arrays: "np.lib.npyio.NpzFile", queries: Queries) -> Search:
     return Search(int(arrays["done"]), found, finished, *arrays["seconds"].tolist())
 
 
-def _read_found(arrays: "np.lib.npyio.NpzFile", name: str, queries: Queries) -> Found:
+def _read_found(arrays: dict[str, np.ndarray], name: str, queries: Queries) -> Found:
     found = Found(arrays[f"{name}/closeness"], arrays[f"{name}/classes"])
     kinds = ((found.closeness, np.float32), (found.classes, np.int32))
     for array, dtype in kinds:

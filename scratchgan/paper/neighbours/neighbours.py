@@ -16,14 +16,14 @@ import numpy as np
 
 from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.errors import DatasetError
-from scratchgan.paper.neighbours.nearest import NearestVectors
+from scratchgan.functional.nearest.streamed import NearestVectors
 from scratchgan.paper.run_images import (
-    Progress,
     read_images,
     spread_rows,
     stream_images,
 )
 from scratchgan.paper.trained_networks import TrainedNetworks
+from scratchgan.progress import Progress
 
 NEIGHBOURS = 5
 HELD_OUT = 256

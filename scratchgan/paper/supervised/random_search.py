@@ -1,4 +1,4 @@
-"""Random search: settings drawn by lot, the best on the validation images wins.
+"""Random search: settings drawn at random, the best on the validation images wins.
 
 Bergstra and Bengio 2012, JMLR 13, "Random search for hyper-parameter optimization".
 Every finished trial is a line in a file, so that a search can be stopped at any time
@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from scratchgan.backend import Device
+from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.errors import NonFiniteError
 from scratchgan.models.architecture import NetworkConfig
+from scratchgan.paper.labelled_split import LabelledSplit
 from scratchgan.paper.supervised.classifier import SupervisedClassifier
 from scratchgan.paper.supervised.training import (
     PATIENCE,
@@ -28,6 +30,7 @@ from scratchgan.paper.supervised.training import (
     train_supervised,
 )
 from scratchgan.paper.supervised.trial_files import Trial, TrialFiles
+from scratchgan.progress import Note, Progress
 
 VERSION = 1
 """Of the procedure; another one makes kept trials out of date."""
@@ -129,8 +132,8 @@ def run_search(
     files: TrialFiles,
     *,
     is_time_up: Callable[[], bool] = lambda: False,
-    progress: Callable[[int, int], None] | None = None,
-    note: Callable[[str], None] | None = None,
+    progress: Progress | None = None,
+    note: Note | None = None,
 ) -> list[Trial]:
     """Make the trials 0 to ``count`` - 1 that are not finished yet, and return all.
 
@@ -278,6 +281,14 @@ def describe_trial(trial: Trial, count: int) -> str:
         f"{trial.epochs} epochs"
     )
     return f"trial {trial.number + 1} of {count}: {result} ({drawn})"
+
+
+def key_of_test_images(dataset: Dataset, split: LabelledSplit) -> str:
+    """Return a hash of which images are tested on, without reading them."""
+    digest = hashlib.sha256(dataset.sha256.encode())
+    digest.update(split.test)
+    digest.update(split.labels[split.test])
+    return digest.hexdigest()[:16]
 
 
 def _digest(data: LabelledImages) -> str:

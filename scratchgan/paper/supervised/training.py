@@ -14,9 +14,11 @@ from scratchgan.functional.losses import class_cross_entropy
 from scratchgan.functional.parallel import one_blas_thread
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.optim.adam import Adam
+from scratchgan.optim.fast_adam import make_adam
 from scratchgan.paper.labelled_split import LabelledSplit, draw_per_class
-from scratchgan.paper.run_images import Progress, stream_images
+from scratchgan.paper.run_images import stream_images
 from scratchgan.paper.supervised.classifier import SupervisedClassifier
+from scratchgan.progress import Progress
 
 BETAS = (0.9, 0.999)
 """Of Adam, as its authors have them: β1 = 0.5 is for the swings of a GAN."""
@@ -244,7 +246,7 @@ def train_supervised(
         dropout=settings.dropout,
         rng=np.random.default_rng(network_seed),
     ).to(device)
-    adam = Adam(network.parameters(), lr=settings.lr, betas=BETAS, l2=settings.l2)
+    adam = make_adam(network.parameters(), lr=settings.lr, betas=BETAS, l2=settings.l2)
     order = np.random.default_rng(order_seed)
     between = epochs_a_check(len(train.labels), len(validation.labels))
     best, best_epoch, best_state = -1.0, 0, network.state_dict()

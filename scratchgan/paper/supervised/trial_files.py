@@ -3,22 +3,18 @@
 import dataclasses
 import json
 import os
-import zipfile
-import zlib
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scratchgan.paper.supervised.classifier import SupervisedClassifier
 from scratchgan.paper.supervised.training import SupervisedSettings
-from scratchgan.storage.files import complete_file, make_folder, output_error
+from scratchgan.storage.files import make_folder, output_error
+from scratchgan.storage.kept_arrays import UnusableFileError, kept_arrays, write_arrays
 
 TRIALS_FILE = "supervised-trials.jsonl"
 NETWORK_FILE = "supervised-network.npz"
-# What reading a damaged .npz raises, depending on where the damage is.
-READ_ERRORS = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -106,24 +102,18 @@ class TrialFiles:
 
     def keep_network(self, trial: Trial, network: SupervisedClassifier) -> None:
         """Write a trial's weights and statistics, in place of those kept before."""
-        about = np.array(f"{self.key} {trial.number}")
-        with complete_file(self.network) as temporary, open(temporary, "wb") as file:
-            np.savez(file, about=about, **network.state_dict())
+        write_arrays(self.network, self._network_key(trial), network.state_dict())
 
     def load_network(self, trial: Trial, network: SupervisedClassifier) -> bool:
         """Give a network the kept weights of a trial; False where there are none."""
-        try:
-            with (
-                open(self.network, "rb") as opened,
-                np.load(opened, allow_pickle=False) as file,
-            ):
-                if str(file["about"]) != f"{self.key} {trial.number}":
-                    return False
-                state = {name: file[name] for name in file.files if name != "about"}
-                network.load_state_dict(state)
-        except READ_ERRORS:  # a damaged file is as good as none
-            return False
-        return True
+        key = self._network_key(trial)
+        with suppress(UnusableFileError), kept_arrays(self.network, key) as (arrays, _):
+            network.load_state_dict(arrays)
+            return True
+        return False
+
+    def _network_key(self, trial: Trial) -> str:
+        return f"{self.key} {trial.number}"
 
     def _records(self) -> list[dict[str, Any]]:
         if not self.lines.is_file():

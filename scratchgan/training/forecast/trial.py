@@ -3,7 +3,9 @@
 import numpy as np
 
 from scratchgan.backend import Device
+from scratchgan.functional.labels import one_hot
 from scratchgan.models.latent import draw_latent
+from scratchgan.training.config import TrainConfig
 from scratchgan.training.recorded_step import WARM_UP_STEPS, RecordedStep
 from scratchgan.training.run.state import TrainingState
 from scratchgan.training.step import Batch, train_step
@@ -14,7 +16,7 @@ def make_random_step(state: TrainingState, device: Device, size: int) -> None:
     config, rng = state.config, np.random.default_rng(0)
     losses = train_step(
         state.gan,
-        _random_batches(state, device, size, rng),
+        _same_batches(state, device, size, rng),
         lambda count: device.put(draw_latent(config.network, count, rng)),
         config.update_order,
         check_finite=False,
@@ -34,16 +36,28 @@ def make_recorded_steps(state: TrainingState, device: Device, size: int) -> int:
             size,
         )
         for _ in range(WARM_UP_STEPS + 1):
-            losses = step(_random_batches(state, device, size, rng))
+            losses = step(_same_batches(state, device, size, rng))
         float(losses.loss_g)
     return step.memory_bytes
 
 
-def _random_batches(
+def random_batch(
+    config: TrainConfig, device: Device, size: int, rng: np.random.Generator
+) -> Batch:
+    """Return a batch of noise as the loader would give it: channels last in memory."""
+    network = config.network
+    pixels = rng.random((size, network.height, network.width, network.channels))
+    images = (2 * pixels - 1).astype(np.float32).transpose(0, 3, 1, 2)
+    labels = None
+    if network.classes:
+        classes = rng.integers(0, network.classes, size)
+        labels = device.put(one_hot(classes, network.classes))
+    return Batch(device.put(images), labels)
+
+
+def _same_batches(
     state: TrainingState, device: Device, size: int, rng: np.random.Generator
 ) -> list[Batch]:
-    network = state.config.network
-    images = rng.uniform(-1, 1, (size, *network.image_shape)).astype(np.float32)
-    labels = np.eye(max(1, network.classes), dtype=np.float32)[np.zeros(size, int)]
-    batch = Batch(device.put(images), device.put(labels) if network.classes else None)
+    """Return one batch as often as a step reads one."""
+    batch = random_batch(state.config, device, size, rng)
     return [batch] * state.config.batches_a_step

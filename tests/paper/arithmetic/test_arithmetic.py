@@ -11,6 +11,7 @@ from scratchgan.paper.arithmetic.arithmetic import (
     best,
     describe,
     draw_candidates,
+    make_control,
     make_result,
     make_term,
     neighbours,
@@ -68,7 +69,7 @@ def test_candidates_are_consecutive_seeds(candidates):
 
 def test_exemplars_are_the_best_three(candidates, terms):
     for term in terms:
-        likely = probability(term.conditions, candidates.said, judge)
+        likely = probability(term.conditions, candidates.judged, judge)
         chosen = np.array(term.seeds) - 10
         assert likely[chosen].min() >= np.sort(likely)[-EXEMPLARS]
         np.testing.assert_array_equal(term.z, networks.latent(term.seeds))
@@ -142,7 +143,7 @@ def test_score_of_a_linear_network(candidates, terms):
     like_c = terms[2].conditions
     again = score(terms, like_c, candidates, judge, draw, triples=50, seed=0)
     assert again["mean_c"]["met"] == 50  # ... but is all that C is
-    expected = meets(target, candidates.said, judge).sum()
+    expected = meets(target, candidates.judged, judge).sum()
     assert report["chance"]["met"] == expected
     assert report["chance"]["of"] == 200
     for pool in report["pools"]:
@@ -200,7 +201,8 @@ def test_what_is_reported(terms):
 def test_figure_holds_every_tile(terms):
     """Tiles are found in it, enlarged, at their places."""
     result = make_result(terms, 0, draw)
-    figure = draw_figure(terms, result, draw)
+    control = make_control(terms, draw)
+    figure = draw_figure(terms, result, control)
     tops, margin = round(0.4 * 72) + 4, round(0.3 * 72) + 4
     for row in range(3):
         tile = figure[tops + 72 * row : tops + 72 * row + 64, margin : margin + 64, 0]
@@ -214,12 +216,26 @@ def test_figure_holds_every_tile(terms):
     np.testing.assert_array_equal(centre[16::32, 16::32], result[4, :, :, 0])
 
 
+def test_control_is_of_means_and_pixels(terms):
+    control = make_control(terms, draw)
+    for i, term in enumerate(terms):
+        np.testing.assert_array_equal(
+            control.of_mean_z[i], draw(term.z.mean(axis=0)[None])[0]
+        )
+        exact = term.images.astype(float).mean(axis=0)
+        assert abs(control.pixel_means[i] - exact).max() <= 0.5 + 1e-4
+    images = [term.images for term in terms]
+    np.testing.assert_array_equal(control.pixels, combine_pixels(*images))
+
+
 def test_figure_of_more_exemplars(terms):
     """As many as were named."""
     many = Term("", (), (1,) * 5, np.zeros((5, 4)), np.zeros((5, 2, 2, 1), np.uint8))
     result = make_result(terms, 0, draw)
-    usual = draw_figure(terms, result, draw)
-    assert draw_figure([many, *terms[1:]], result, draw).shape[0] == len(usual) + 144
+    usual = draw_figure(terms, result, make_control(terms, draw))
+    longer = [many, *terms[1:]]
+    figure = draw_figure(longer, result, make_control(longer, draw))
+    assert len(figure) == len(usual) + 144
 
 
 def test_sheet(candidates, terms):

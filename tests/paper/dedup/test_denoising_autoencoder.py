@@ -1,13 +1,9 @@
-"""The autoencoder: shapes, bits known by hand, gradients, the loss."""
+"""The autoencoder: shapes, bits known by hand, gradients."""
 
 import numpy as np
-import pytest
 
-from scratchgan.paper.dedup.denoising_autoencoder import (
-    DenoisingAutoencoder,
-    squared_error,
-)
-from scratchgan.testing import RepeatedDraws, check_layer, gradient_errors
+from scratchgan.paper.dedup.denoising_autoencoder import DenoisingAutoencoder
+from scratchgan.testing import RepeatedDraws, check_layer
 
 
 def small(dtype="float64"):
@@ -56,19 +52,3 @@ def test_gradients(rng):
     network = small()
     network.layers["dropout"].rng = RepeatedDraws()
     check_layer(network, rng.standard_normal((7, 6)))
-
-
-def test_squared_error_is_the_mean_and_its_gradient(rng):
-    y, target = rng.standard_normal((2, 5, 6))
-    loss, dy = squared_error(y, target)
-    assert float(loss) == pytest.approx(np.mean((y - target) ** 2), rel=1e-14)
-    errors = gradient_errors(lambda: squared_error(y, target)[0], {"y": y}, {"y": dy})
-    assert errors["y"] < 1e-8
-
-
-def test_squared_error_keeps_float32_and_the_device(backend):
-    y = backend.put(np.ones((2, 3), np.float32))
-    loss, dy = squared_error(y, y * 0)
-    assert loss.dtype == dy.dtype == np.float32
-    assert float(loss) == 1
-    np.testing.assert_allclose(backend.host(dy), 1 / 3, rtol=1e-6)

@@ -5,10 +5,9 @@ import numpy as np
 from scratchgan.paper.filters.selectivity import (
     FEW,
     attribute_contrast,
+    binary_attributes,
     compare,
     lifetime_sparseness,
-    ranks,
-    told_attributes,
 )
 
 
@@ -57,21 +56,14 @@ def test_share_of_pairs(rng):
     np.testing.assert_allclose(found, pairs.mean())
 
 
-def test_ranks_with_ties():
-    np.testing.assert_array_equal(
-        ranks(np.array([[5, 1], [5, 2], [0, 3], [5, 4]])),
-        [[3, 1], [3, 2], [1, 3], [3, 4]],
-    )
-
-
-def test_attributes_that_are_told():
+def test_attributes_that_an_image_has_or_has_not():
     count = 4 * FEW
     values = np.zeros((count, 4), np.float32)
     values[: 2 * FEW, 0] = 1  # told
     values[:, 1] = np.linspace(0, 1, count)  # measured
     values[: FEW - 1, 2] = 1  # too few have it
     values[FEW - 1 :, 3] = 1  # too few lack it
-    told, names = told_attributes(values, ["a", "b", "c", "d"])
+    told, names = binary_attributes(values, ["a", "b", "c", "d"])
     assert names == ["a"]
     np.testing.assert_array_equal(told[:, 0], values[:, 0] == 1)
-    assert told_attributes(values[:, :0], [])[1] == []
+    assert binary_attributes(values[:, :0], [])[1] == []

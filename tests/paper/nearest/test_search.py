@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -239,6 +240,18 @@ def test_the_state_of_another_search_is_replaced(samples, tmp_path, change):
     fresh = nearest_errors(queries, samples, [40], tmp_path / "fresh.npz")
     assert results(found) == results(fresh)
     assert notes == [f"note: {file} is of another search and is replaced"]
+
+
+def test_a_state_of_the_first_versions_goes_on(queries, samples, tmp_path):
+    """Their key was an array of its own."""
+    file, calls = tmp_path / "state.npz", Stop()
+    wanted = nearest_errors(queries, samples, [40], file)
+    arrays = read(file)
+    key = json.loads(str(arrays.pop("about")))["key"]
+    np.savez(file, key=np.array(key), **arrays)
+    found = nearest_errors(queries, samples, [40], file, progress=calls)
+    assert calls.calls == 0
+    assert results(found) == results(wanted)
 
 
 def test_labels_are_no_part_of_the_state(queries, samples, tmp_path):

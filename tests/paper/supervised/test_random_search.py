@@ -184,6 +184,18 @@ def test_without_its_kept_network_the_best_trial_is_made_again(tmp_path, damage)
     assert accuracy(network, SEARCH.validation, CPU) == best.validation_accuracy
 
 
+def test_a_network_of_the_first_versions_is_read(tmp_path):
+    """Its key stood in place of the text of metadata."""
+    files, trial = files_of(tmp_path), Trial(3, SEARCH.settings(3), 0.5, 1)
+    written = SupervisedClassifier(SEARCH.config, 3, rng=np.random.default_rng(3))
+    state = written.state_dict()
+    np.savez(files.network, about=np.array(f"{SEARCH.key()} 3"), **state)
+    network = SupervisedClassifier(SEARCH.config, 3)
+    assert files.load_network(trial, network)
+    for name, array in network.state_dict().items():
+        np.testing.assert_array_equal(array, state[name])
+
+
 def test_a_trial_that_is_not_finite_has_failed_and_the_search_goes_on(tmp_path):
     """From half of this space, learning rates lead to numbers without end."""
     search = dataclasses.replace(

@@ -1,4 +1,4 @@
-"""The nearest of many vectors, which come in blocks."""
+"""The k nearest of many vectors, which come in blocks."""
 
 import numpy as np
 

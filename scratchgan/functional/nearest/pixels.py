@@ -1,15 +1,14 @@
-"""K nearest neighbours on pixels: the simplest baseline, and exact.
+"""The k nearest images by their pixels, exactly, on as many cores as there are.
 
 Squared distances between images of whole numbers are whole numbers. They are computed
 without rounding, so that equal ones are equal and ties mean something.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from scratchgan.errors import ConfigError
 from scratchgan.functional.parallel import one_blas_thread, run_chunks
+from scratchgan.progress import Progress
 
 EXACT_DEPTH = 1024
 """Products of pixels that float32 adds up without rounding, in whatever order.
@@ -21,43 +20,6 @@ QUERIES = 128
 """Queries in a block, a worker's chunk."""
 REFERENCES = 2048
 """Training images in a block."""
-
-Progress = Callable[[int, int], None]
-
-
-def knn_classify(
-    train_images: np.ndarray,
-    train_labels: np.ndarray,
-    queries: np.ndarray,
-    k: int,
-    progress: Progress | None = None,
-) -> np.ndarray:
-    """Return the class that most of the k nearest training images have.
-
-    See `nearest_images` and `vote` for what becomes of ties.
-
-    Parameters
-    ----------
-    train_images : ndarray of shape (N, H, W, C), uint8
-    train_labels : ndarray of shape (N,), int64
-        From 0.
-    queries : ndarray of shape (Q, H, W, C), uint8
-    k : int
-        From 1 to N.
-    progress : callable, optional
-        Called with queries done and all queries.
-
-    Returns
-    -------
-    ndarray of shape (Q,), int64
-
-    Raises
-    ------
-    ConfigError
-        There are fewer training images than k, or the images differ in shape.
-    """
-    rows, distances = nearest_images(train_images, queries, k, progress)
-    return vote(train_labels[rows], distances)
 
 
 def nearest_images(
@@ -120,38 +82,6 @@ def nearest_images(
                 progress(first + count, len(queries))
     distances, rows = np.divmod(found, len(references))
     return rows, distances
-
-
-def vote(labels: np.ndarray, distances: np.ndarray) -> np.ndarray:
-    """Return the class that occurs most often in each row.
-
-    Of classes that occur equally often, the one with the smaller sum of squared
-    distances; if these are equal too, the smaller one.
-
-    Parameters
-    ----------
-    labels : ndarray of shape (Q, k), int64
-        Classes of the neighbours, from 0.
-    distances : ndarray of shape (Q, k), int64
-        Squared.
-
-    Returns
-    -------
-    ndarray of shape (Q,), int64
-
-    Examples
-    --------
-    >>> vote(np.array([[2, 0, 0], [2, 0, 1]]), np.array([[1, 5, 6], [1, 5, 6]]))
-    array([0, 2])
-    """
-    count = labels.max() + 1
-    rows = np.arange(len(labels))[:, None]
-    votes = np.zeros((len(labels), count), np.int64)
-    sums = np.zeros((len(labels), count), np.int64)
-    np.add.at(votes, (rows, labels), 1)
-    np.add.at(sums, (rows, labels), distances)
-    sums[votes < votes.max(axis=1, keepdims=True)] = np.iinfo(np.int64).max
-    return sums.argmin(axis=1)  # the first of equals
 
 
 def _smallest_keys(

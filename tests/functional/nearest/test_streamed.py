@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchgan.paper.neighbours.nearest import NearestVectors
+from scratchgan.functional.nearest.streamed import NearestVectors
 
 
 def all_distances(queries, vectors):

@@ -5,13 +5,9 @@ import pytest
 
 from scratchgan.errors import ConfigError
 from scratchgan.functional import parallel
+from scratchgan.functional.nearest import pixels
+from scratchgan.functional.nearest.pixels import nearest_images
 from scratchgan.functional.parallel import set_thread_count
-from scratchgan.paper.baselines import pixel_neighbours
-from scratchgan.paper.baselines.pixel_neighbours import (
-    knn_classify,
-    nearest_images,
-    vote,
-)
 
 
 @pytest.fixture(autouse=True)
@@ -62,40 +58,13 @@ def test_blocks_and_threads_make_no_difference(threads, monkeypatch, rng):
     queries = rng.integers(0, 4, (70, 3, 3, 1), np.uint8)
     expected = nearest_images(references, queries, 6)
     set_thread_count(threads)
-    monkeypatch.setattr(pixel_neighbours, "QUERIES", 4)
-    monkeypatch.setattr(pixel_neighbours, "REFERENCES", 5)
-    monkeypatch.setattr(pixel_neighbours, "EXACT_DEPTH", 2)
+    monkeypatch.setattr(pixels, "QUERIES", 4)
+    monkeypatch.setattr(pixels, "REFERENCES", 5)
+    monkeypatch.setattr(pixels, "EXACT_DEPTH", 2)
     calls = []
     again = nearest_images(references, queries, 6, lambda *call: calls.append(call))
     np.testing.assert_array_equal(again, expected)
     assert calls == [(32, 70), (64, 70), (70, 70)]
-
-
-def test_most_neighbours_then_the_nearer_ones_then_the_smaller_class_win():
-    distances = np.array([[1, 2, 3, 4]])
-    for labels, winner in (
-        ([3, 1, 1, 2], 1),  # twice
-        ([2, 1, 1, 2], 1),  # 1 + 4 = 2 + 3: the smaller
-        ([2, 2, 1, 1], 2),  # 1 + 2 < 3 + 4
-        ([1, 1, 2, 2], 1),
-        ([3, 2, 1, 0], 3),
-    ):
-        assert vote(np.array([labels]), distances).tolist() == [winner], labels
-    equal = np.array([[7, 7]])
-    assert vote(np.array([[5, 2]]), equal).tolist() == [2]
-
-
-def test_classes_of_images_that_are_near_their_own(rng):
-    centres = rng.integers(60, 190, (4, 6, 6, 3))
-    labels = np.repeat([0, 1, 2, 3], 30)
-    noise = rng.integers(-40, 40, (120, 6, 6, 3))
-    images = (centres[labels] + noise).astype(np.uint8)
-    found = knn_classify(images[::2], labels[::2], images[1::2], 5)
-    np.testing.assert_array_equal(found, labels[1::2])
-    shuffled = rng.permutation(labels[::2])
-    assert (
-        knn_classify(images[::2], shuffled, images[1::2], 1) == labels[1::2]
-    ).mean() < 0.6
 
 
 def test_what_does_not_fit_is_refused():

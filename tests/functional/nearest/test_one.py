@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from scratchgan.functional import nearest as module
-from scratchgan.functional.nearest import nearest, nearest_by_definition
+from scratchgan.functional.nearest import one as module
+from scratchgan.functional.nearest.one import nearest, nearest_by_definition
 from scratchgan.functional.parallel import set_thread_count, thread_count
 
 
