@@ -31,7 +31,6 @@ MUST_HAVE_PARAMETERS = [
     conv.conv_transpose2d_backward,
     losses.bce_with_logits,
     losses.softmax_cross_entropy,
-    losses.class_cross_entropy,
     Generator,
     Discriminator,
     Adam,

@@ -75,6 +75,11 @@ class Layer:
             False returns None and skips the work; for a network's first layer.
         need_dparams : bool, default=True
             False leaves every ``grad`` alone and skips the work; for D while G learns.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If dy has another shape or dtype than y.
         """
         raise NotImplementedError(f"{type(self).__name__} is abstract")
 
@@ -177,6 +182,17 @@ class Layer:
             )
         if x.dtype != dtype:
             raise TypeError(f"{self}: x is {x.dtype}, expected {dtype}")
+
+    def _expect_gradient(
+        self, dy: Array, shape: tuple[int, ...], dtype: Any = None
+    ) -> None:
+        """Raise unless dy has the shape of y and, if one is given, this dtype."""
+        if dy.shape != shape:
+            raise ValueError(
+                f"{self}: dy has shape {tuple(dy.shape)}, expected that of y, {shape}"
+            )
+        if dtype is not None and dy.dtype != dtype:
+            raise TypeError(f"{self}: dy is {dy.dtype}, expected {dtype}")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"

@@ -74,7 +74,14 @@ class Linear(Layer):
     def backward(
         self, dy: Array, ctx: Array, *, need_dx: bool = True, need_dparams: bool = True
     ) -> Array | None:
-        """Return dx of shape (N, F_in)."""
+        """Return dx of shape (N, F_in).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If dy has another shape or dtype than y.
+        """
+        self._expect_gradient(dy, (len(ctx), self.out_features), self.weight.data.dtype)
         if need_dparams:
             multiply(dy.T, ctx, self.weight.grad, add=True)
             if self.bias is not None:
