@@ -1,4 +1,4 @@
-"""The losses of the game between D and G, by name: bce, softmax, least-squares, hinge.
+"""The losses of the game between D and G, each under its name.
 
 Each looks at the logits a = D(x) and returns (loss, gradient with respect to a). A new
 one is a class below, with its name in `GAN_LOSSES` and in `scratchgan.training.config`.

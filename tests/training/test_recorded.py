@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from scratchgan.errors import NonFiniteError
+from scratchgan.functional.gan_losses import GAN_LOSSES, GanLoss
 from scratchgan.training.step import (
     Batch,
     StepSettings,
@@ -159,3 +160,37 @@ def test_loss_that_is_not_finite_stops_the_step_before_the_weights_change():
         np.testing.assert_array_equal(
             gan.discriminator.parameters()[key].data, before[key]
         )
+
+
+def test_unknown_order_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match="update_order is 'random', expected one of"):
+        StepSettings("random")
+
+
+def test_a_loss_of_ones_own_can_be_given_to_a_step():
+    class Twice(GanLoss):
+        def discriminator(self, logits, target):
+            loss, dlogits = GAN_LOSSES["bce"].discriminator(logits, target)
+            return 2 * loss, 2 * dlogits
+
+    (batch,), zs = draw_step("pytorch example", 0)
+    results = []
+    for loss in (GAN_LOSSES["bce"], Twice()):
+        gan = build_gan("pytorch example")
+        fake = gan.generator(zs[0])
+        loss_d, *_ = update_discriminator(gan, batch, fake, StepSettings(loss=loss))
+        results.append((loss_d, gan.discriminator.parameters()["down1.conv.weight"]))
+    (once, weight_once), (twice, weight_twice) = results
+    assert twice == 2 * once
+    np.testing.assert_array_equal(weight_twice.grad, 2 * weight_once.grad)
+
+
+def test_a_network_for_another_loss_is_refused_before_anything_is_learnt():
+    gan = build_gan("tensorflow")
+    batches, zs = draw_step("tensorflow", 0)
+    before = gan.discriminator.parameters()["head.weight"].data.copy()
+    with pytest.raises(ValueError, match=r"^bce: .*\(5, 2\), expected \(N, 1\)"):
+        train_step(gan, batches, lambda count: zs[0], StepSettings("tensorflow"))
+    np.testing.assert_array_equal(
+        gan.discriminator.parameters()["head.weight"].data, before
+    )
