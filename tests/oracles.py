@@ -587,7 +587,7 @@ TRAININGS |= {
 
 def build_gan(name, dtype="float64"):
     """Return the case's networks and optimisers, weights drawn from its name."""
-    from scratchgan.optim.adam import Adam
+    from scratchgan.optim.fast_adam import make_adam
 
     case = TRAININGS[name]
     rng = seeded(f"weights of {name}")
@@ -601,7 +601,7 @@ def build_gan(name, dtype="float64"):
             elif key.endswith("weight"):
                 parameter.data *= 8  # small networks with 0.02 hardly say anything
     adams = [
-        Adam(network.parameters(), **{"betas": (0.5, 0.999), **case.adam})
+        make_adam(network.parameters(), **{"betas": (0.5, 0.999), **case.adam})
         for network in networks
     ]
     return Gan(*networks, *adams)

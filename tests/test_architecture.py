@@ -128,6 +128,72 @@ def test_a_right_import_is_no_problem(file, source):
     assert problems_of(file, source) == []
 
 
+def circles_of(imports):
+    """Return the circles among siblings, files and folders of one folder.
+
+    ``imports`` has for each module, as parts of its path, the modules it imports.
+    """
+    graph = {}
+    for module, others in imports.items():
+        for other in others:
+            shared = 0
+            while module[: shared + 1] == other[: shared + 1]:
+                shared += 1
+            # A folder's own __init__ names what is inside it.
+            if len(module) > shared and len(other) > shared:
+                graph.setdefault(module[: shared + 1], set()).add(other[: shared + 1])
+    return [node for node in graph if node in reachable(graph, graph[node])]
+
+
+def reachable(graph, nodes):
+    """Return all nodes that can be reached from some."""
+    seen, todo = set(), list(nodes)
+    while todo:
+        node = todo.pop()
+        if node not in seen:
+            seen.add(node)
+            todo += graph.get(node, ())
+    return seen
+
+
+def imports_of_package():
+    """Return for each module of the package what it imports, as parts of paths."""
+    names = {
+        tuple(file.with_suffix("").parts)[: -1 if file.name == "__init__.py" else None]
+        for file in FILES
+    }
+    imports = {}
+    for file in FILES:
+        parts = tuple(file.with_suffix("").parts)
+        module = parts[:-1] if parts[-1] == "__init__" else parts
+        found = set()
+        for node in ast.walk(ast.parse((PACKAGE / file).read_text())):
+            if isinstance(node, ast.ImportFrom):
+                of = tuple(node.module.split("."))
+                if of[0] == "scratchgan":
+                    for alias in node.names:
+                        inner = (*of[1:], alias.name)
+                        found.add(inner if inner in names else of[1:])
+        imports[module] = found - {module, ()}
+    return imports
+
+
+def test_no_two_siblings_import_each_other():
+    assert circles_of(imports_of_package()) == []
+
+
+def test_a_circle_is_found():
+    tree = {
+        ("a", "one"): {("b", "x", "deep")},
+        ("b", "x", "deep"): {("b", "y")},
+        ("b", "y"): {("c",)},
+        ("c",): {("a",)},
+    }
+    assert sorted(circles_of(tree)) == [("a",), ("b",), ("c",)]
+    del tree["c",]
+    assert circles_of(tree) == []
+
+
 def run_python(code):
     result = subprocess.run(
         [sys.executable, "-c", code],

@@ -27,8 +27,6 @@ MUST_HAVE_PARAMETERS = [
     conv.conv2d,
     conv.conv2d_input_grad,
     conv.conv2d_weight_grad,
-    conv.conv2d_backward,
-    conv.conv_transpose2d_backward,
     losses.bce_with_logits,
     losses.softmax_cross_entropy,
     Generator,

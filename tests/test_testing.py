@@ -54,7 +54,7 @@ class NoVarianceTerm(BatchNorm2d):
         if not need_dx:
             return None
         m = dy.size // self.features
-        dx = dy - self._along(self._sum(lambda v: v, dy)) / m
+        dx = dy - self._along(self._sum(dy)) / m
         return dx * ctx.inv_std * self._along(self.gamma.data)
 
 

@@ -1,4 +1,7 @@
-"""Activations of single elements, forward and back."""
+"""Activations of single elements, forward and back.
+
+Their definition is `scratchgan.nn.activations`.
+"""
 
 from typing import NamedTuple
 
@@ -18,6 +21,11 @@ class ActivationCode(NamedTuple):
 
     number: int = IDENTITY
     slope: float = 0.0
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether there is nothing to compute."""
+        return self.number == IDENTITY
 
 
 def activate(x: Array, code: ActivationCode) -> Array:

@@ -1,6 +1,6 @@
 """Batch normalisation with an activation in three kernels forward and three back.
 
-For arrays on a GPU what `scratchgan.functional.norm_passes` is for NumPy's, with the
+For arrays on a GPU what `scratchgan.nn.fused.norm_passes` is for NumPy's, with the
 same formulas; those are the definition that the kernels are tested against.
 """
 

@@ -1,4 +1,4 @@
-"""Stacked matrix products that overwrite or add: one cuBLAS call each."""
+"""Matrix products that overwrite or add: one cuBLAS call each."""
 
 import numpy as np
 

@@ -10,8 +10,9 @@ al. 2016, section 3): strides instead of pooling, batch normalisation everywhere
 at G's output and D's input.
 """
 
+import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 from scratchgan.errors import ConfigError
 from scratchgan.functional.conv.shapes import Pair, same_padding
@@ -20,13 +21,19 @@ Shape = tuple[int, ...]
 """Of one example: (C, H, W) for maps, (F,) for a vector."""
 
 
+ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid")
+"""Those of `scratchgan.nn.activations`; plans are made without loading arrays."""
 _WORDS = {
     "latent": ("normal", "uniform"),
     "extra_padding": ("before", "after"),
     "ends": ("conv", "linear"),
     "output": ("tanh", "sigmoid"),
+    "generator_activation": ACTIVATIONS,
+    "discriminator_activation": ACTIVATIONS,
     "weight_init": ("normal", "glorot"),
 }
+
+_CAME_LATER = ("generator_activation", "discriminator_activation")
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,8 @@ class NetworkConfig:
         large as those maps (PyTorch example), or by matrix products (the authors).
     generator_hidden, discriminator_hidden : tuple of int
         Units of dense layers after z, and before the logit.
+    generator_activation, discriminator_activation : {"relu", "leaky_relu", ...}
+        Of the hidden layers; the paper's rules are ReLU in G and LeakyReLU in D.
     output : {"tanh", "sigmoid"}
         G's last activation, for images in [-1, 1] or [0, 1].
     logits : int
@@ -89,6 +98,8 @@ class NetworkConfig:
     ends: str = "conv"
     generator_hidden: tuple[int, ...] = ()
     discriminator_hidden: tuple[int, ...] = ()
+    generator_activation: str = "relu"
+    discriminator_activation: str = "leaky_relu"
     output: str = "tanh"
     logits: int = 1
     bias: bool = False
@@ -133,6 +144,21 @@ class NetworkConfig:
             f"sizes by {reduction}; the nearest sizes that fit are {fits}"
         )
 
+    def as_text(self) -> str:
+        """Return all settings as text, for keys of what was computed by a network.
+
+        A setting that came later counts only where it is not what all networks had
+        before: files made until then keep their keys.
+        """
+        defaults = {field.name: field.default for field in fields(self)}
+        return json.dumps(
+            {
+                name: value
+                for name, value in asdict(self).items()
+                if name not in _CAME_LATER or value != defaults[name]
+            }
+        )
+
     @property
     def base_size(self) -> Pair:
         """(height, width) of the smallest maps."""
@@ -167,8 +193,8 @@ class Stage:
         Whether batch normalisation follows.
     norm_affine, bias : bool
         Whether there are gains and shifts, and biases.
-    activation : {"relu", "leaky_relu", "tanh", "sigmoid", ""}
-        What comes last.
+    activation : str
+        What comes last, one of `ACTIVATIONS`, or "" for nothing.
     """
 
     name: str
@@ -248,7 +274,10 @@ def plan_generator(config: NetworkConfig) -> list[Stage]:
         )
         shape = grown
     return [
-        *(replace(s, norm=True, activation="relu") for s in stages[:-1]),
+        *(
+            replace(s, norm=True, activation=config.generator_activation)
+            for s in stages[:-1]
+        ),
         replace(stages[-1], activation=config.output),
     ]
 
@@ -277,10 +306,11 @@ def plan_discriminator(config: NetworkConfig) -> list[Stage]:
         )
     else:
         head = _linear(config, "head", shape, (config.logits,))
+    activation = config.discriminator_activation
     first, *others = stages
     return [
-        replace(first, norm=config.norm_on_input, activation="leaky_relu"),
-        *(replace(s, norm=True, activation="leaky_relu") for s in others),
+        replace(first, norm=config.norm_on_input, activation=activation),
+        *(replace(s, norm=True, activation=activation) for s in others),
         head,
     ]
 

@@ -23,14 +23,12 @@ from scratchgan.nn import (
     Layer,
     LeakyReLU,
     Linear,
-    ReLU,
     Reshape,
     Sequential,
-    Sigmoid,
-    Tanh,
     init,
 )
-from scratchgan.nn.block import BlockContext
+from scratchgan.nn.activations import ACTIVATIONS
+from scratchgan.nn.sequential import Contexts
 
 
 class Generator(Sequential):
@@ -63,14 +61,10 @@ class Generator(Sequential):
         stages = plan_generator(config)
         super().__init__(**_build(stages, (config.latent_dim,), config, rng, dtype))
 
-    def forward(self, x: Array, labels: Array | None = None) -> tuple[Array, list]:
-        """Return images and the blocks' contexts; see `Sequential`."""
+    def forward(self, x: Array, labels: Array | None = None) -> tuple[Array, Contexts]:
+        """Return images (N, C, H, W) and the stages' contexts; see `Sequential`."""
         y, contexts = super().forward(x, labels)
-        # Before it goes backward, D makes its passes: they get the room of transformed
-        # weights, several times that of the weights, and these are made again then.
-        for ctx in contexts:
-            if isinstance(ctx, BlockContext):
-                ctx.weight.forget()
+        contexts.shrink()  # D makes its passes before this goes backward
         return y, contexts
 
 
@@ -129,7 +123,7 @@ def _build_stage(
     config: NetworkConfig,
     rng: np.random.Generator,
     dtype: str | np.dtype,
-) -> Sequential:
+) -> Block:
     """Return one stage: rearrange, append labels, operate, normalise, activate."""
     layers: dict[str, Layer] = {}
     flat_outputs = math.prod(stage.outputs)
@@ -179,13 +173,12 @@ def _build_stage(
         layers["act"] = _activation(stage.activation, config)
     if stage.kind == "linear" and len(stage.outputs) == 3:
         layers["reshape"] = Reshape(*stage.outputs)
-    return Block(**layers) if "conv" in layers else Sequential(**layers)
+    return Block(**layers)
 
 
 def _activation(name: str, config: NetworkConfig) -> Layer:
-    if name == "leaky_relu":
-        return LeakyReLU(config.negative_slope)
-    return {"relu": ReLU, "tanh": Tanh, "sigmoid": Sigmoid}[name]()
+    kind = ACTIVATIONS[name]
+    return LeakyReLU(config.negative_slope) if kind is LeakyReLU else kind()
 
 
 def _weight_init(config: NetworkConfig) -> init.Initialiser:

@@ -2,9 +2,9 @@
 
 from scratchgan.nn.activations import LeakyReLU, ReLU, Sigmoid, Tanh
 from scratchgan.nn.batch_norm import BatchNorm1d, BatchNorm2d
-from scratchgan.nn.block import Block
 from scratchgan.nn.conv import Conv2d, ConvTranspose2d
 from scratchgan.nn.dropout import Dropout
+from scratchgan.nn.fused.block import Block
 from scratchgan.nn.layer import Layer, Parameter
 from scratchgan.nn.linear import Linear
 from scratchgan.nn.reshape import ConcatLabels, Flatten, Reshape

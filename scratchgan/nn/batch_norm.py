@@ -1,18 +1,26 @@
-"""Batch normalisation, per channel and per unit.
+"""Batch normalisation, per channel of maps and per unit of vectors.
 
-``map_images(f, x)`` is f(x), computed on all cores for a few images at a time.
+Forward, with the mean and the biased variance of a channel over all m values that it
+has in the batch; in eval mode with their running averages instead::
+
+    x̂ = (x - mean) / sqrt(var + eps)
+    y = gamma·x̂ + beta
+
+Backward. Mean and variance depend on every x of the channel, hence three terms; in
+eval mode they are constants, and the two averages fall away::
+
+    dgamma = Σ dy·x̂,  dbeta = Σ dy
+    dx = gamma / sqrt(var + eps) · (dy - dbeta/m - x̂·dgamma/m)
+
+Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; used in both networks
+except G's output and D's input layer (Radford et al. 2016, section 3).
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from scratchgan.backend import Array, get_array_module
-from scratchgan.functional.parallel import map_images, sum_images
-from scratchgan.kernels import norm as kernels
-from scratchgan.kernels.activation import ActivationCode
-from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn import init
 from scratchgan.nn.layer import Layer, Parameter
 
@@ -35,29 +43,8 @@ class BatchNormContext(NamedTuple):
     batch_statistics: bool
 
 
-class KernelContext(NamedTuple):
-    """What backward needs after a forward pass by kernels.
-
-    Attributes
-    ----------
-    a : array
-        Input.
-    y : array
-        Output, with an activation if there was one.
-    statistics : Statistics
-        What a was normalised with.
-    code : ActivationCode
-        The activation.
-    """
-
-    a: Array
-    y: Array
-    statistics: kernels.Statistics
-    code: ActivationCode
-
-
 class _BatchNorm(Layer):
-    """Batch normalisation over the axes that a subclass names."""
+    """Batch normalisation over images and the axes that a subclass names."""
 
     buffer_names = ("running_mean", "running_var")
     _spatial: tuple[int, ...]  # axes of x that hold pixels
@@ -91,7 +78,7 @@ class _BatchNorm(Layer):
         self.running_mean = np.zeros(features, dtype)
         self.running_var = np.ones(features, dtype)
 
-    def forward(self, x: Array) -> tuple[Array, BatchNormContext | KernelContext]:
+    def forward(self, x: Array) -> tuple[Array, BatchNormContext]:
         """Return y of x's shape and its context.
 
         In training mode also updates the running averages.
@@ -102,132 +89,89 @@ class _BatchNorm(Layer):
             If x has another shape or dtype, or, in training mode, holds one value a
             feature only: its variance would be zero whatever x is.
         """
-        shape = (None, self.features, *(None for _ in self._spatial))
-        self._expect(x, shape, self.running_mean.dtype)
-        if self.training and has_kernels(x):
-            return self.forward_by_kernels(x, ActivationCode())
+        self.expect(x)
         if self.training:
-            m = self.values_averaged(x)
-            mean = self._along(self._sum(lambda x: x, x) / m)
+            m = x.size // self.features  # values that a feature's statistics are of
+            mean = self._sum(x) / m  # (C,)
             # Biased, divided by m, as in the paper's code.
-            var = self._sum(lambda x: (x - mean) ** 2, x) / m
-            self.update_running(mean.ravel(), var, m)
+            var = self._sum((x - self._along(mean)) ** 2) / m  # (C,)
+            self.update_running(mean, var, m)
         else:
-            mean = self._along(self.running_mean)
-            var = self.running_var
-        xp = get_array_module(x)
-        inv_std = self._along(1 / xp.sqrt(var + self.eps))
-        x_hat = map_images(lambda x: (x - mean) * inv_std, x)
+            mean, var = self.running_mean, self.running_var
+
+        inv_std = self._along(1 / get_array_module(x).sqrt(var + self.eps))
+        x_hat = (x - self._along(mean)) * inv_std  # (N, C, H, W) or (N, F), as x
         y = x_hat
         if self.gamma is not None:
-            gamma, beta = self._along(self.gamma.data), self._along(self.beta.data)
-            y = map_images(lambda x_hat: x_hat * gamma + beta, x_hat)
+            y = x_hat * self._along(self.gamma.data) + self._along(self.beta.data)
         return y, BatchNormContext(x_hat, inv_std, self.training)
 
     def backward(
         self,
         dy: Array,
-        ctx: BatchNormContext | KernelContext,
+        ctx: BatchNormContext,
         *,
         need_dx: bool = True,
         need_dparams: bool = True,
     ) -> Array | None:
-        """Return dx of x's shape."""
-        if isinstance(ctx, KernelContext):
-            dx = self.backward_by_kernels(dy, ctx, need_dparams)
-            return dx if need_dx else None
-        dgamma = self._sum(lambda dy, x_hat: dy * x_hat, dy, ctx.x_hat)
-        dbeta = self._sum(lambda dy: dy, dy)
+        """Return dx of x's shape.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If dy has another shape or dtype than y.
+        """
+        x_hat, inv_std, batch_statistics = ctx
+        self._expect_gradient(dy, x_hat.shape, x_hat.dtype)
+        dgamma = self._sum(dy * x_hat)  # (C,)
+        dbeta = self._sum(dy)  # (C,)
         if need_dparams and self.gamma is not None:
             self.gamma.grad += dgamma
             self.beta.grad += dbeta
         if not need_dx:
             return None
-        scale = ctx.inv_std
+
+        scale = inv_std
         if self.gamma is not None:
             scale = scale * self._along(self.gamma.data)
-        if not ctx.batch_statistics:
-            return map_images(lambda dy: dy * scale, dy)
-        # Mean and variance depend on every x of the feature, hence the two averages
-        # that are subtracted.
+        if not batch_statistics:
+            return dy * scale
+        # An x moves its own x̂, and through mean and variance those of all others.
         m = dy.size // self.features
-        mean_dy, mean_dy_x_hat = self._along(dbeta / m), self._along(dgamma / m)
-        return map_images(
-            lambda dy, x_hat: (dy - mean_dy - x_hat * mean_dy_x_hat) * scale,
-            dy,
-            ctx.x_hat,
-        )
+        return scale * (dy - self._along(dbeta / m) - x_hat * self._along(dgamma / m))
 
-    def forward_by_kernels(
-        self, a: Array, code: ActivationCode
-    ) -> tuple[Array, KernelContext]:
-        """Return f(normalised a) and its context, on a GPU in training mode.
-
-        f is the activation that follows, or the identity.
-        """
-        self.values_averaged(a)
-        a = kernels.channels_last(a)
-        statistics = kernels.batch_statistics(
-            a,
-            self.gamma and self.gamma.data,
-            self.beta and self.beta.data,
-            self.running_mean,
-            self.running_var,
-            eps=self.eps,
-            momentum=self.momentum,
-        )
-        y = kernels.normalise_activate(a, statistics.scale, statistics.shift, code)
-        return y, KernelContext(a, y, statistics, code)
-
-    def backward_by_kernels(
-        self, dy: Array, ctx: KernelContext, need_dparams: bool
-    ) -> Array:
-        """Return the gradient of a, and add those of gamma and beta."""
-        wanted = need_dparams and self.gamma is not None
-        return kernels.norm_activation_back(
-            dy,
-            ctx.y,
-            ctx.a,
-            ctx.statistics,
-            self.gamma.grad if wanted else None,
-            self.beta.grad if wanted else None,
-            ctx.code,
-        )
-
-    def values_averaged(self, x: Array) -> int:
-        """Return how many values of x each feature's batch statistics are of.
-
-        Raises
-        ------
-        ValueError
-            If it is one only.
-        """
-        m = x.size // self.features
-        if m < 2:
+    def expect(self, x: Array) -> None:
+        """Raise ValueError or TypeError unless x is what `forward` takes."""
+        shape = (None, self.features, *(None for _ in self._spatial))
+        self._expect(x, shape, self.running_mean.dtype)
+        if self.training and x.size // self.features < 2:
             raise ValueError(
                 f"{self}: batch statistics need two values a feature, "
                 f"x.shape = {tuple(x.shape)}"
             )
-        return m
 
     def update_running(self, mean: Array, var: Array, m: int) -> None:
-        """Let the running averages follow a batch's mean and biased variance."""
+        """Let the running averages follow a batch's mean and biased variance.
+
+        Parameters
+        ----------
+        mean, var : array of shape (C,)
+        m : int
+            How many values they are of: m/(m-1)·var estimates the variance unbiased.
+        """
         self.running_mean += self.momentum * (mean - self.running_mean)
         self.running_var += self.momentum * (var * (m / (m - 1)) - self.running_var)
 
-    def _sum(self, function: Callable[..., Array], *arrays: Array) -> Array:
-        """Return the function's sum over images and pixels, shape (features,).
+    def _sum(self, values: Array) -> Array:
+        """Return the sum over images and pixels, shape (C,).
 
         In two steps: short sums of pixels, then of images, keep float32 rounding
         small where one long sum would lose digits.
         """
-        return sum_images(
-            lambda *parts: function(*parts).sum(axis=self._spatial).sum(axis=0),
-            *arrays,
-        )
+        return values.sum(axis=self._spatial).sum(axis=0)
 
     def _along(self, values: Array) -> Array:
-        """Return (features,) shaped to broadcast against x."""
+        """Return (C,) shaped to broadcast against x."""
         return values.reshape(1, -1, *(1 for _ in self._spatial))
 
     def __repr__(self) -> str:
@@ -235,19 +179,9 @@ class _BatchNorm(Layer):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch normalisation of maps, per channel over images and pixels.
+    """Batch normalisation of maps, per channel over images and pixels: m = N·H·W.
 
-    x̂ = (x - mean) / sqrt(var + eps), y = gamma·x̂ + beta, with the mean and the biased
-    variance of the channel over N, H and W in training mode, and their running averages
-    in eval mode. Backward, with m = N·H·W::
-
-        dgamma = Σ dy·x̂,  dbeta = Σ dy
-        dx = gamma / sqrt(var + eps) · (dy - dbeta/m - x̂·dgamma/m)
-
-    In eval mode the statistics are constants and the two averages fall away.
-
-    Source: Ioffe and Szegedy 2015, arXiv 1502.03167, algorithm 1; used in both networks
-    except G's output and D's input layer (Radford et al. 2016, section 3).
+    x of shape (N, C, H, W); the module has the formulas.
 
     Parameters
     ----------
@@ -289,9 +223,9 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Batch normalisation of vectors, per unit over images.
+    """Batch normalisation of vectors, per unit over images: m = N.
 
-    As `BatchNorm2d`, with x of shape (N, F) and m = N. The authors normalise the
+    x of shape (N, F); the module has the formulas. The authors normalise the
     projected z so, before it becomes maps: one gamma and beta for each of its units.
 
     Parameters

@@ -1,45 +1,46 @@
 """Convolution and transposed convolution layers.
 
-Both are made of the three primitives of `scratchgan.functional.conv.primitives`; the
-table there says which does what.
+Both are made of the three primitives of `scratchgan.functional.conv.primitives`: what
+is the forward pass of one is the way of the gradient back through the other.
 """
 
-import operator
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from scratchgan.backend import Array
-from scratchgan.functional.conv import primitives as conv
-from scratchgan.functional.conv.chunked import Then
+from scratchgan.functional.conv.primitives import (
+    DEFAULT_IMPL,
+    choose,
+    conv2d,
+    conv2d_input_grad,
+    conv2d_weight_grad,
+)
 from scratchgan.functional.conv.shapes import (
     Pair,
+    conv_output_size,
     conv_transpose_output_size,
     make_padding,
     pair,
 )
-from scratchgan.functional.parallel import update_in_parts
-from scratchgan.kernels.arrays import add_to
-from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn import init
 from scratchgan.nn.layer import Layer, Parameter
 
 
 class Convolution(Layer):
-    """What both layers share: settings, parameters, the bias, the gradients."""
+    """The settings and parameters that both layers have."""
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         kernel_size: int | Pair,
-        *,
         stride: int | Pair = 1,
         padding: int | Sequence = 0,
+        *,
         bias: bool = False,
         weight_init: init.Initialiser | None = None,
-        impl: str = conv.DEFAULT_IMPL,
+        impl: str = DEFAULT_IMPL,
         rng: np.random.Generator | None = None,
         dtype: str | np.dtype = "float32",
     ) -> None:
@@ -54,7 +55,7 @@ class Convolution(Layer):
                 "at least 1"
             )
         self.impl = impl
-        conv.choose(impl)  # refuses an unknown name now, not at the first image
+        choose(impl)  # refuses an unknown name now, not at the first image
         area = self.kernel_size[0] * self.kernel_size[1]
         draw = weight_init or init.normal(0.02)
         weight = draw(
@@ -69,50 +70,22 @@ class Convolution(Layer):
         self.weight = Parameter(taps.transpose(3, 2, 0, 1))
         self.bias = Parameter(np.zeros(out_channels, dtype)) if bias else None
 
+    def output_size(self, input_size: Pair) -> Pair:
+        """Return (OH, OW) for images of (H, W) pixels."""
+        raise NotImplementedError(f"{type(self).__name__} is abstract")
+
+    def expect(self, x: Array) -> None:
+        """Raise ValueError or TypeError unless x is what `forward` takes."""
+        shape = (None, self.in_channels, None, None)
+        self._expect(x, shape, self.weight.data.dtype)
+
+    def expect_gradient(self, dy: Array, x: Array) -> None:
+        """Raise ValueError or TypeError unless dy has the shape of the output for x."""
+        shape = (len(x), self.out_channels, *self.output_size(x.shape[2:]))
+        self._expect_gradient(dy, shape, x.dtype)
+
     def _weight_shape(self) -> tuple[int, ...]:
         return (self.out_channels, self.in_channels, *self.kernel_size)
-
-    def convolve(
-        self, x: Array, weight: conv.Weight, then: Then | None = None
-    ) -> Array:
-        """Return y without bias, showing its chunks to ``then``."""
-        raise NotImplementedError(f"{type(self).__name__} is abstract")
-
-    def convolve_back(
-        self,
-        x: Array,
-        dy: conv.Images,
-        weight: conv.Weight,
-        need_dx: bool,
-        need_dparams: bool,
-    ) -> Array | None:
-        """Return dx and add the weight's gradient, but not the bias's."""
-        dx, dweight = self._gradients(
-            x,
-            dy,
-            weight,
-            self.stride,
-            self.padding,
-            need_dx=need_dx,
-            need_dweight=need_dparams,
-            impl=self.impl,
-        )
-        if need_dparams:
-            if has_kernels(dweight):
-                add_to(self.weight.grad, dweight)
-            else:
-                update_in_parts(operator.iadd, self.weight.grad, dweight)
-        return dx
-
-    def _gradients(self, *args: Any, **kwargs: Any) -> tuple[Array | None, ...]:
-        raise NotImplementedError(f"{type(self).__name__} is abstract")
-
-    def _with_bias(self, y: Array) -> Array:
-        return y if self.bias is None else y + self.bias.data[:, None, None]
-
-    def _add_bias_grad(self, dy: Array) -> None:
-        if self.bias is not None:
-            self.bias.grad += dy.sum(axis=(0, 2, 3))
 
     def __repr__(self) -> str:
         return (
@@ -126,7 +99,11 @@ class Conv2d(Convolution):
 
     y[n,o,h,w] = Σ_cij x[n, c, s·h+i-p, s·w+j-p] · weight[o,c,i,j], and the size
     OH = (H + top + bottom - KH) // stride + 1. It is the cross-correlation that
-    deep learning calls convolution: the kernel is not flipped. The ctx is x.
+    deep learning calls convolution: the kernel is not flipped.
+
+    The ctx is x. Backward, dx is the sum of the kernels times dy, each put where its
+    window was (``conv2d_input_grad``), dweight the sum of the windows times dy
+    (``conv2d_weight_grad``), dbias the sum of dy.
 
     In D, strides of 2 take the place of pooling (Radford et al. 2016, section 3).
 
@@ -164,6 +141,10 @@ class Conv2d(Convolution):
     (2, 8, 16, 16)
     """
 
+    def output_size(self, input_size: Pair) -> Pair:
+        """Return (OH, OW) for images of (H, W) pixels."""
+        return conv_output_size(input_size, self.kernel_size, self.stride, self.padding)
+
     def forward(self, x: Array) -> tuple[Array, Array]:
         """Return y of shape (N, C_out, OH, OW) for x (N, C_in, H, W), and x.
 
@@ -172,28 +153,42 @@ class Conv2d(Convolution):
         ValueError, TypeError
             If x has another number of channels or dtype, or is smaller than the kernel.
         """
-        y = self.convolve(x, self.weight.data)  # (N, C_out, OH, OW)
-        return self._with_bias(y), x
+        self.expect(x)
+        y = conv2d(
+            x, self.weight.data, self.stride, self.padding, impl=self.impl
+        )  # (N, C_out, OH, OW)
+        if self.bias is not None:
+            y = y + self.bias.data[:, None, None]
+        return y, x
 
     def backward(
         self, dy: Array, ctx: Array, *, need_dx: bool = True, need_dparams: bool = True
     ) -> Array | None:
-        """Return dx of shape (N, C_in, H, W)."""
+        """Return dx of shape (N, C_in, H, W).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If dy has another shape or dtype than y.
+        """
+        x = ctx
+        self.expect_gradient(dy, x)
         if need_dparams:
-            self._add_bias_grad(dy)
-        return self.convolve_back(ctx, dy, self.weight.data, need_dx, need_dparams)
-
-    def convolve(
-        self, x: Array, weight: conv.Weight, then: Then | None = None
-    ) -> Array:
-        """Return y without bias; see `scratchgan.functional.conv.primitives.conv2d`."""
-        self._expect(x, (None, self.in_channels, None, None), self.weight.data.dtype)
-        return conv.conv2d(
-            x, weight, self.stride, self.padding, impl=self.impl, then=then
-        )
-
-    def _gradients(self, *args: Any, **kwargs: Any) -> tuple[Array | None, ...]:
-        return conv.conv2d_backward(*args, **kwargs)
+            self.weight.grad += conv2d_weight_grad(
+                x, dy, self.kernel_size, self.stride, self.padding, impl=self.impl
+            )  # (C_out, C_in, KH, KW)
+            if self.bias is not None:
+                self.bias.grad += dy.sum(axis=(0, 2, 3))  # (C_out,)
+        if not need_dx:
+            return None
+        return conv2d_input_grad(
+            dy,
+            self.weight.data,
+            x.shape[2:],
+            self.stride,
+            self.padding,
+            impl=self.impl,
+        )  # (N, C_in, H, W)
 
 
 class ConvTranspose2d(Convolution):
@@ -201,7 +196,10 @@ class ConvTranspose2d(Convolution):
 
     y[n, o, s·h+i-p, s·w+j-p] += Σ_c x[n,c,h,w] · weight[c,o,i,j], which is the input
     gradient of a `Conv2d` from the output's size to the input's. Size: OH =
-    (H - 1)·stride - top - bottom + KH + output_padding. The ctx is x.
+    (H - 1)·stride - top - bottom + KH + output_padding.
+
+    The ctx is x. Backward is the convolution itself: dx = conv2d(dy), and dweight that
+    of a convolution whose input is dy and whose output's gradient is x.
 
     The paper calls it fractionally-strided convolution; "deconvolution" is a
     misnomer. G grows images with it (Radford et al. 2016, section 3).
@@ -238,13 +236,13 @@ rng, dtype
         in_channels: int,
         out_channels: int,
         kernel_size: int | Pair,
-        *,
         stride: int | Pair = 1,
         padding: int | Sequence = 0,
         output_padding: int | Pair = 0,
+        *,
         bias: bool = False,
         weight_init: init.Initialiser | None = None,
-        impl: str = conv.DEFAULT_IMPL,
+        impl: str = DEFAULT_IMPL,
         rng: np.random.Generator | None = None,
         dtype: str | np.dtype = "float32",
     ) -> None:
@@ -252,8 +250,8 @@ rng, dtype
             in_channels,
             out_channels,
             kernel_size,
-            stride=stride,
-            padding=padding,
+            stride,
+            padding,
             bias=bias,
             weight_init=weight_init,
             impl=impl,
@@ -269,7 +267,18 @@ rng, dtype
                 )
 
     def _weight_shape(self) -> tuple[int, ...]:
+        # That of the convolution whose input gradient this is: its output is our x.
         return (self.in_channels, self.out_channels, *self.kernel_size)
+
+    def output_size(self, input_size: Pair) -> Pair:
+        """Return (OH, OW) for images of (H, W) pixels."""
+        return conv_transpose_output_size(
+            input_size,
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            self.output_padding,
+        )
 
     def forward(self, x: Array) -> tuple[Array, Array]:
         """Return y of shape (N, C_out, OH, OW) for x (N, C_in, H, W), and x.
@@ -279,32 +288,40 @@ rng, dtype
         ValueError, TypeError
             If x has another number of channels or dtype, or nothing would be left.
         """
-        y = self.convolve(x, self.weight.data)  # (N, C_out, OH, OW)
-        return self._with_bias(y), x
+        self.expect(x)
+        y = conv2d_input_grad(
+            x,
+            self.weight.data,
+            self.output_size(x.shape[2:]),
+            self.stride,
+            self.padding,
+            impl=self.impl,
+        )  # (N, C_out, OH, OW)
+        if self.bias is not None:
+            y = y + self.bias.data[:, None, None]
+        return y, x
 
     def backward(
         self, dy: Array, ctx: Array, *, need_dx: bool = True, need_dparams: bool = True
     ) -> Array | None:
-        """Return dx of shape (N, C_in, H, W)."""
+        """Return dx of shape (N, C_in, H, W).
+
+        Raises
+        ------
+        ValueError, TypeError
+            If dy has another shape or dtype than y.
+        """
+        x = ctx
+        self.expect_gradient(dy, x)
         if need_dparams:
-            self._add_bias_grad(dy)
-        return self.convolve_back(ctx, dy, self.weight.data, need_dx, need_dparams)
-
-    def convolve(
-        self, x: Array, weight: conv.Weight, then: Then | None = None
-    ) -> Array:
-        """Return y without bias; see `conv.conv2d_input_grad`."""
-        self._expect(x, (None, self.in_channels, None, None), self.weight.data.dtype)
-        size = conv_transpose_output_size(
-            x.shape[2:],
-            self.kernel_size,
-            self.stride,
-            self.padding,
-            self.output_padding,
-        )
-        return conv.conv2d_input_grad(
-            x, weight, size, self.stride, self.padding, impl=self.impl, then=then
-        )
-
-    def _gradients(self, *args: Any, **kwargs: Any) -> tuple[Array | None, ...]:
-        return conv.conv_transpose2d_backward(*args, **kwargs)
+            # dy is the image that the kernel slides over, x what it makes of it.
+            self.weight.grad += conv2d_weight_grad(
+                dy, x, self.kernel_size, self.stride, self.padding, impl=self.impl
+            )  # (C_in, C_out, KH, KW)
+            if self.bias is not None:
+                self.bias.grad += dy.sum(axis=(0, 2, 3))  # (C_out,)
+        if not need_dx:
+            return None
+        return conv2d(
+            dy, self.weight.data, self.stride, self.padding, impl=self.impl
+        )  # (N, C_in, H, W)

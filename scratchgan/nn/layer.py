@@ -186,10 +186,11 @@ class Layer:
     def _expect_gradient(
         self, dy: Array, shape: tuple[int, ...], dtype: Any = None
     ) -> None:
-        """Raise unless dy has the shape of y and, if one is given, this dtype."""
-        if dy.shape != shape:
+        """Raise unless dy has exactly the shape of y and, if given, its dtype."""
+        if tuple(dy.shape) != tuple(shape):
             raise ValueError(
-                f"{self}: dy has shape {tuple(dy.shape)}, expected that of y, {shape}"
+                f"{self}: dy has shape {tuple(dy.shape)}, expected that of y, "
+                f"{tuple(shape)}"
             )
         if dtype is not None and dy.dtype != dtype:
             raise TypeError(f"{self}: dy is {dy.dtype}, expected {dtype}")

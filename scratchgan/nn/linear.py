@@ -3,7 +3,6 @@
 import numpy as np
 
 from scratchgan.backend import Array
-from scratchgan.kernels.products import multiply, product
 from scratchgan.nn import init
 from scratchgan.nn.layer import Layer, Parameter
 
@@ -65,8 +64,8 @@ class Linear(Layer):
         ValueError, TypeError
             If x has another shape or dtype.
         """
-        self._expect(x, (None, self.in_features), self.weight.data.dtype)
-        y = product(x, self.weight.data.T)  # (N, F_out)
+        self.expect(x)
+        y = x @ self.weight.data.T  # (N, F_out)
         if self.bias is not None:
             y = y + self.bias.data
         return y, x
@@ -81,12 +80,17 @@ class Linear(Layer):
         ValueError, TypeError
             If dy has another shape or dtype than y.
         """
-        self._expect_gradient(dy, (len(ctx), self.out_features), self.weight.data.dtype)
+        x = ctx
+        self._expect_gradient(dy, (len(x), self.out_features), x.dtype)
         if need_dparams:
-            multiply(dy.T, ctx, self.weight.grad, add=True)
+            self.weight.grad += dy.T @ x  # (F_out, F_in)
             if self.bias is not None:
-                self.bias.grad += dy.sum(axis=0)
-        return product(dy, self.weight.data) if need_dx else None
+                self.bias.grad += dy.sum(axis=0)  # (F_out,)
+        return dy @ self.weight.data if need_dx else None  # (N, F_in)
+
+    def expect(self, x: Array) -> None:
+        """Raise ValueError or TypeError unless x is what `forward` takes."""
+        self._expect(x, (None, self.in_features), self.weight.data.dtype)
 
     def __repr__(self) -> str:
         return f"Linear({self.in_features}, {self.out_features})"

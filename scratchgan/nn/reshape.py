@@ -4,7 +4,6 @@ import math
 
 from scratchgan.backend import Array, get_array_module
 from scratchgan.kernels.arrays import packed_copy
-from scratchgan.kernels.launch import has_kernels
 from scratchgan.nn.layer import Layer
 
 
@@ -30,8 +29,7 @@ class Reshape(Layer):
 
     def forward(self, x: Array) -> tuple[Array, tuple[int, ...]]:
         """Return x as (N, *shape)."""
-        in_order = packed_copy(x) if has_kernels(x) else x
-        return in_order.reshape(len(x), *self.shape), x.shape
+        return packed_copy(x).reshape(len(x), *self.shape), x.shape
 
     def backward(
         self,
@@ -54,8 +52,7 @@ class Reshape(Layer):
         self._expect_gradient(dy, (ctx[0], *shape_of_one))
         if not need_dx:
             return None
-        in_order = packed_copy(dy) if has_kernels(dy) else dy
-        return in_order.reshape(ctx)
+        return packed_copy(dy).reshape(ctx)
 
     def __repr__(self) -> str:
         return f"Reshape{self.shape}"

@@ -1,9 +1,20 @@
 """Layers one after another."""
 
-from typing import Any
-
 from scratchgan.backend import Array
 from scratchgan.nn.layer import Layer
+
+
+class Contexts(list):
+    """The contexts of layers one after another."""
+
+    def shrink(self) -> None:
+        """Free what backward can make again, for the time until then.
+
+        A layer's context that has such arrays offers a method of this name.
+        """
+        for ctx in self:
+            if hasattr(ctx, "shrink"):
+                ctx.shrink()
 
 
 class Sequential(Layer):
@@ -52,7 +63,7 @@ class Sequential(Layer):
         """Return the layers by name."""
         return self.layers
 
-    def forward(self, x: Array, labels: Array | None = None) -> tuple[Array, list]:
+    def forward(self, x: Array, labels: Array | None = None) -> tuple[Array, Contexts]:
         """Run all layers; ``labels`` go to those that take them.
 
         Raises
@@ -60,7 +71,7 @@ class Sequential(Layer):
         ValueError
             If a layer needs labels and there are none.
         """
-        contexts = []
+        contexts = Contexts()
         for layer in self.layers.values():
             x, ctx = (
                 layer.forward(x, labels) if layer.takes_labels else layer.forward(x)
@@ -71,7 +82,7 @@ class Sequential(Layer):
     def backward(
         self,
         dy: Array,
-        ctx: list[Any],
+        ctx: Contexts,
         *,
         need_dx: bool = True,
         need_dparams: bool = True,

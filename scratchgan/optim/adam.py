@@ -1,33 +1,11 @@
-"""The optimiser: Adam, and the learning rate over time."""
+"""The optimiser Adam, parameter by parameter as its authors write it."""
 
 import math
 
 import numpy as np
 
 from scratchgan.backend import Array, copy_to_device, get_array_module, to_host
-from scratchgan.functional.parallel import update_in_parts
-from scratchgan.kernels import adam as kernels
-from scratchgan.kernels.launch import fill_zero, has_kernels
 from scratchgan.nn.layer import Parameter
-
-
-class _Flat:
-    """The arrays of all parameters, joined, and the two numbers of a step."""
-
-    def __init__(
-        self,
-        theta: kernels.FlatArrays,
-        grad: kernels.FlatArrays,
-        m: kernels.FlatArrays,
-        v: kernels.FlatArrays,
-    ) -> None:
-        self.theta, self.grad, self.m, self.v = theta, grad, m, v
-        self.rates = kernels.rates_array(theta.whole)
-
-    def holds(self, *arrays: dict[str, Array]) -> bool:
-        """Return whether theta, grad, m and v are these arrays."""
-        flats = self.theta, self.grad, self.m, self.v
-        return all(flat.are(part) for flat, part in zip(flats, arrays, strict=True))
 
 
 class Adam:
@@ -95,107 +73,42 @@ class Adam:
         self.betas = betas
         self.eps = eps
         self.l2 = l2
-        self.steps = 0
-        self.m: dict[str, Array] = {}
-        self.v: dict[str, Array] = {}
-        self._flat: _Flat | None = None
-        self._begun = False
-        if self._on_gpu():
-            self._flattened()  # makes the moments too
-        else:
-            self.m = {name: p.data * 0 for name, p in parameters.items()}
-            self.v = {name: p.data * 0 for name, p in parameters.items()}
+        self.steps = 0  # t
+        self.m = {name: p.data * 0 for name, p in parameters.items()}
+        self.v = {name: p.data * 0 for name, p in parameters.items()}
 
     def zero_grad(self) -> None:
         """Set all gradients to zero."""
-        if self._on_gpu():
-            fill_zero(self._flattened().grad.whole)
-            return
         for parameter in self.parameters.values():
             parameter.zero_grad()
 
     def step(self) -> None:
         """Update every parameter from its gradient; gradients are left as they are."""
-        if not self._begun:
-            self.begin_step()
-        self._update()
-        self._begun = False
-
-    def begin_step(self) -> None:
-        """Count a step, and on a GPU send there what changes from step to step.
-
-        `step` does it itself unless it was done before. Whoever repeats a recorded
-        `step` has to, since only what the GPU did is repeated.
-        """
         self.steps += 1
-        self._begun = True
-        if self._on_gpu():
-            kernels.set_rates(self._flattened().rates, *self._rates())
+        for name, parameter in self.parameters.items():
+            self._update(parameter.data, parameter.grad, self.m[name], self.v[name])
 
-    def _update(self) -> None:
-        if self._on_gpu():
-            flat = self._flattened()
-            kernels.adam(
-                flat.theta.whole,
-                flat.grad.whole,
-                flat.m.whole,
-                flat.v.whole,
-                flat.rates,
-                betas=self.betas,
-                eps=self.eps,
-                l2=self.l2,
-            )
-            return
+    def _update(self, theta: Array, g: Array, m: Array, v: Array) -> None:
+        """Change a parameter and its moments in place, arrays of one shape."""
         beta1, beta2 = self.betas
         step_size, root_correction = self._rates()
-
-        def update(theta: Array, grad: Array, m: Array, v: Array) -> None:
-            xp = get_array_module(theta)
-            if self.l2:
-                grad = grad + self.l2 * theta
-            m *= beta1
-            m += (1 - beta1) * grad
-            v *= beta2
-            v += (1 - beta2) * (grad * grad)
-            theta -= step_size * m / (xp.sqrt(v) / root_correction + self.eps)
-
-        for name, parameter in self.parameters.items():
-            moments = self.m[name], self.v[name]
-            update_in_parts(update, parameter.data, parameter.grad, *moments)
+        if self.l2:
+            g = g + self.l2 * theta
+        m *= beta1
+        m += (1 - beta1) * g
+        v *= beta2
+        v += (1 - beta2) * (g * g)
+        root = get_array_module(v).sqrt(v) / root_correction  # sqrt(v / (1 - β2ᵗ))
+        theta -= step_size * m / (root + self.eps)
 
     def _rates(self) -> tuple[float, float]:
-        """Return lr/(1 - β1ᵗ) and √(1 - β2ᵗ) for the step that was begun."""
+        """Return lr/(1 - β1ᵗ) and √(1 - β2ᵗ): moments start at 0 and so too small."""
         beta1, beta2 = self.betas
         # Python floats: a NumPy scalar here would turn float32 arrays into float64.
         return (
             self.lr / (1 - beta1**self.steps),
             math.sqrt(1 - beta2**self.steps),
         )
-
-    def _on_gpu(self) -> bool:
-        return any(has_kernels(p.data) for p in self.parameters.values())
-
-    def _flattened(self) -> "_Flat":
-        """Return all arrays as parts of flat ones; moved there if they are not.
-
-        They are moved again if someone has given a parameter another array.
-        """
-        theta = {name: p.data for name, p in self.parameters.items()}
-        grad = {name: p.grad for name, p in self.parameters.items()}
-        if self._flat is None or not self._flat.holds(theta, grad, self.m, self.v):
-            flat = _Flat(*(kernels.FlatArrays(theta) for _ in range(4)))
-            for part, arrays in zip(
-                (flat.theta, flat.grad, flat.m, flat.v),
-                (theta, grad, self.m, self.v),
-                strict=True,
-            ):
-                part.take(arrays)
-            for name, parameter in self.parameters.items():
-                parameter.data = flat.theta.views[name]
-                parameter.grad = flat.grad.views[name]
-            self.m, self.v = dict(flat.m.views), dict(flat.v.views)
-            self._flat = flat
-        return self._flat
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return copies of the moments on the host: ``m/NAME`` and ``v/NAME``."""

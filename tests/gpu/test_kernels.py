@@ -13,8 +13,10 @@ from scratchgan.kernels.launch import MOST_ELEMENTS, launch_each
 from scratchgan.kernels.products import allow_tf32, multiply, product
 from scratchgan.kernels.strips import Strips, from_strips, to_strips
 from scratchgan.nn import BatchNorm1d, BatchNorm2d, LeakyReLU, ReLU, Sigmoid, Tanh
+from scratchgan.nn.fused.on_gpu import code_of
 from scratchgan.nn.layer import Parameter
 from scratchgan.optim.adam import Adam
+from scratchgan.optim.fast_adam import make_adam
 
 pytestmark = pytest.mark.gpu
 
@@ -41,6 +43,29 @@ def assert_close(got, expected, what=""):
 
 def numbers(seed, shape, dtype, *, mean=0.0):
     return np.random.default_rng(seed).normal(mean, 1, shape).astype(dtype)
+
+
+def forward_by_kernels(layer, a, code):
+    """Return f(batch norm of a), a with channels last, and its statistics."""
+    a = norm.channels_last(a)
+    statistics = norm.batch_statistics(
+        a,
+        layer.gamma and layer.gamma.data,
+        layer.beta and layer.beta.data,
+        layer.running_mean,
+        layer.running_var,
+        eps=layer.eps,
+        momentum=layer.momentum,
+    )
+    y = norm.normalise_activate(a, statistics.scale, statistics.shift, code)
+    return y, a, statistics
+
+
+def backward_by_kernels(layer, dy, y, a, statistics, code):
+    gamma, beta = layer.gamma, layer.beta
+    return norm.norm_activation_back(
+        dy, y, a, statistics, gamma and gamma.grad, beta and beta.grad, code
+    )
 
 
 def any_order(x, seed):
@@ -79,15 +104,16 @@ class TestActivations:
     def test_forward_and_back(self, gpu, dtype, layer, shape):
         x, dy = numbers(0, shape, dtype), numbers(1, shape, dtype)
         y, ctx = layer.forward(x)
-        y_gpu, ctx_gpu = layer.forward(gpu.device.put(x))
+        code = code_of(layer)
+        y_gpu = activation.activate(gpu.device.put(x), code)
         assert_close(y_gpu, y)
-        dx = layer.backward(gpu.device.put(any_order(dy, 3)), ctx_gpu)
+        dx = activation.activate_back(gpu.device.put(any_order(dy, 3)), y_gpu, code)
         assert_close(dx, layer.backward(dy, ctx))
 
     def test_extremes_are_exact(self, gpu):
         # Down to float32's smallest normal number: a GPU rounds what is less to zero.
         x = np.array([-1e4, -87, -20, 0, 20, 87, 1e4], "float32")
-        y = to_host(Sigmoid().forward(gpu.device.put(x))[0])
+        y = to_host(activation.activate(gpu.device.put(x), code_of(Sigmoid())))
         np.testing.assert_allclose(y, Sigmoid()(x), rtol=1e-5)
         assert y[1] > 0
 
@@ -121,7 +147,9 @@ class TestNorm:
     def test_a_mean_far_from_zero_costs_no_digits(self, gpu):
         x = numbers(0, (64, 3, 8, 8), "float32", mean=1000.0)
         layer = BatchNorm2d(3).to(gpu.device)
-        y = to_host(layer.forward(gpu.device.put(x))[0])
+        y = to_host(
+            forward_by_kernels(layer, gpu.device.put(x), activation.ActivationCode())[0]
+        )
         expected = BatchNorm2d(3, dtype="float64")(x.astype("float64"))
         np.testing.assert_allclose(y, expected, atol=2e-3)  # x's own rounding: 6e-5·x
 
@@ -137,11 +165,11 @@ class TestNorm:
         x = any_order(numbers(seed, shape, dtype, mean=2.0), seed)
         dy = any_order(numbers(seed + 1, shape, dtype), seed + 2)
         act = LeakyReLU(0.2)
-        y, ctx = ours.forward_by_kernels(gpu.device.put(x), act.code)
+        y, *ctx = forward_by_kernels(ours, gpu.device.put(x), code_of(act))
         inner, inner_ctx = expected.forward(x)
         outer, outer_ctx = act.forward(inner)
         assert_close(y, outer, "y")
-        da = ours.backward_by_kernels(gpu.device.put(dy), ctx, True)
+        da = backward_by_kernels(ours, gpu.device.put(dy), y, *ctx, code_of(act))
         dx = expected.backward(act.backward(dy, outer_ctx), inner_ctx)
         assert_close(da, dx, "dx")
         for name in ours.buffers():
@@ -244,7 +272,7 @@ class TestAdam:
         values = {k: any_order(numbers(0, s, dtype), 1) for k, s in shapes.items()}
         ours = {k: Parameter(gpu.device.put(v)) for k, v in values.items()}
         expected = {k: Parameter(v.copy()) for k, v in values.items()}
-        adams = Adam(ours, lr=0.1, l2=l2), Adam(expected, lr=0.1, l2=l2)
+        adams = make_adam(ours, lr=0.1, l2=l2), Adam(expected, lr=0.1, l2=l2)
         for step in range(4):
             for name in shapes:
                 grad = numbers(step, shapes[name], dtype)
@@ -261,7 +289,7 @@ class TestAdam:
 
     def test_an_array_given_later_is_taken_over(self, gpu):
         ours = Parameter(gpu.device.put(np.zeros(3)))
-        optimiser = Adam({"a": ours}, lr=0.1)
+        optimiser = make_adam({"a": ours}, lr=0.1)
         ours.grad[...] = 1
         optimiser.step()
         ours.data = gpu.device.put(np.full(3, 5.0))  # as `Layer.to` does
@@ -304,8 +332,9 @@ def test_no_kernel_depends_on_the_order_of_threads(gpu, hostcupy, order):
         loss, dlogits = losses.sigmoid_cross_entropy(logits, 1.0)
         layer = BatchNorm2d(40).to(gpu.device)
         x = gpu.device.put(numbers(1, (3, 40, 7, 5), "float32"))
-        y, ctx = layer.forward(x)
-        dx = layer.backward(y, ctx)
+        code = code_of(LeakyReLU(0.2))
+        y, *ctx = forward_by_kernels(layer, x, code)
+        dx = backward_by_kernels(layer, y, y, *ctx, code)
         mean = losses.mean_real_probability(logits)
         return [to_host(a) for a in (loss, dlogits, y, dx, layer.gamma.grad, mean)]
 
@@ -320,12 +349,14 @@ def test_no_kernel_reads_past_its_arrays(gpu, hostcupy):
     for shape in ((2, 3, 5, 7), (3, 33, 4, 4)):
         x = gpu.device.put(numbers(0, shape, "float32"))
         layer = BatchNorm2d(shape[1]).to(gpu.device)
-        y, ctx = layer.forward_by_kernels(x, LeakyReLU(0.2).code)
-        layer.backward_by_kernels(y, ctx, True)
+        code = code_of(LeakyReLU(0.2))
+        y, *ctx = forward_by_kernels(layer, x, code)
+        backward_by_kernels(layer, y, y, *ctx, code)
         for cut in (Strips(2, 2, 3, 3, 2, 2, 1, 1), Strips(3, 3, 2, 4, 2, 2, 0, 1)):
             from_strips(to_strips(x, cut), *shape[1:], cut)
         arrays.packed_copy(x.transpose(0, 2, 3, 1))
-        Tanh().backward(*Tanh().forward(x))
+        y = activation.activate(x, code_of(Tanh()))
+        activation.activate_back(y, y, code_of(Tanh()))
     parameter = Parameter(gpu.device.put(numbers(0, (5, 7), "float32")))
-    Adam({"p": parameter}).step()
+    make_adam({"p": parameter}).step()
     losses.sigmoid_cross_entropy(gpu.device.put(numbers(0, (5, 1), "float32")), 0.0)

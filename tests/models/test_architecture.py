@@ -4,17 +4,20 @@ The numbers are those of the paper, its authors' code and the other implementati
 worked out by hand, not printed by the code.
 """
 
+import hashlib
 import itertools
 from dataclasses import replace
 
 import pytest
 
 from scratchgan.errors import ConfigError
+from scratchgan.models import architecture
 from scratchgan.models.architecture import (
     NetworkConfig,
     plan_discriminator,
     plan_generator,
 )
+from scratchgan.nn import activations
 from scratchgan.training.presets import PRESETS
 
 # (name, outputs, weights, other parameters: gains and shifts, biases), per stage
@@ -372,3 +375,28 @@ def test_unknown_words_are_refused(field, word):
 def test_network_without_any_hidden_layer_is_refused():
     with pytest.raises(ConfigError, match="needs convolutions"):
         NetworkConfig(widths=(), strides=())
+
+
+def test_hidden_layers_have_the_activation_that_is_asked_for():
+    config = NetworkConfig(generator_activation="tanh", discriminator_activation="relu")
+    *hidden, last = plan_generator(config)
+    assert {stage.activation for stage in hidden} == {"tanh"}
+    assert last.activation == "tanh"  # the output's own
+    *hidden, last = plan_discriminator(config)
+    assert {stage.activation for stage in hidden} == {"relu"}
+    assert last.activation == ""
+    with pytest.raises(ConfigError, match="generator_activation is 'relu6', expected"):
+        NetworkConfig(generator_activation="relu6")
+
+
+def test_names_of_activations_are_those_of_the_layers():
+    assert architecture.ACTIVATIONS == tuple(activations.ACTIVATIONS)
+
+
+def test_settings_that_came_later_leave_keys_of_older_files_alone():
+    # SHA-256 of the text before those settings existed.
+    digest = hashlib.sha256(PRESETS["dcgan64"].network.as_text().encode()).hexdigest()
+    assert digest.startswith("9628cd69e5a38459")
+    changed = replace(PRESETS["dcgan64"].network, generator_activation="tanh")
+    assert "tanh" in changed.as_text()
+    assert changed.as_text() != PRESETS["dcgan64"].network.as_text()

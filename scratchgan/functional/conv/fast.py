@@ -20,9 +20,9 @@ kernel, stride     products for a 2x2 tile     of the definition
 3x3, 1             16                          0.44
 =================  ==========================  ==================
 
-Departures from `conv_reference`: images are channels-last in memory, so that a phase of
+Departures from `reference`: images are channels-last in memory, so that a phase of
 pixels is a slice; a chunk of them is taken apart into memory that stays in the cache
-(`minimal.tiles`). Shapes that gain nothing go to `conv_matmul`: few
+(`minimal.tiles`). Shapes that gain nothing go to `matmul`: few
 channels (the first and last layers), little work in all, kernels of one tap a phase or
 more than three. docs/fast-convolution.md has the derivation and what was measured.
 """
@@ -35,7 +35,7 @@ from functools import cache
 
 import numpy as np
 
-from scratchgan.functional.conv import matmul as conv_matmul
+from scratchgan.functional.conv import matmul
 from scratchgan.functional.conv.chunked import (
     Images,
     SharedWeight,
@@ -61,7 +61,6 @@ from scratchgan.functional.parallel import (
     update_in_parts,
 )
 
-IN_CHUNKS = True
 FEWEST_SAVED = 100
 """Multiplications saved for each value transformed; with fewer the additions cost more.
 
@@ -82,9 +81,9 @@ memory; with 19 MB (dcgan64) 3 % more time, with 1 MB (quick32) 10 % more.
 def conv2d(
     x: Images, weight: Weight, stride: Pair, padding: Padding, then: Then | None = None
 ) -> np.ndarray:
-    """Convolve; see `scratchgan.functional.conv.primitives.conv2d`."""
+    """Convolve; see `primitives`."""
     if not _worth_it(x, None, weight.shape, stride):
-        return conv_matmul.conv2d(x, weight, stride, padding, then)
+        return matmul.conv2d(x, weight, stride, padding, then)
     plan = _plan(x.shape[2:], weight.shape, stride, padding)
     U = _at_points(plan, weight)
     size = plan.rows.outputs, plan.columns.outputs
@@ -109,11 +108,9 @@ def conv2d_input_grad(
     padding: Padding,
     then: Then | None = None,
 ) -> np.ndarray:
-    """Input gradient; see `scratchgan.functional.conv.primitives.conv2d_input_grad`."""
+    """Input gradient; see `primitives`."""
     if not _worth_it(None, dy, weight.shape, stride):
-        return conv_matmul.conv2d_input_grad(
-            dy, weight, input_size, stride, padding, then
-        )
+        return matmul.conv2d_input_grad(dy, weight, input_size, stride, padding, then)
     plan = _plan(input_size, weight.shape, stride, padding)
     U = _at_points(plan, weight)
     dx = empty_images(dy, plan.in_channels, input_size)
@@ -129,7 +126,18 @@ def conv2d_input_grad(
     return dx
 
 
-def conv2d_backward(
+def conv2d_weight_grad(
+    x: Images, dy: Images, kernel_size: Pair, stride: Pair, padding: Padding
+) -> np.ndarray:
+    """Weight gradient; see `primitives`."""
+    weight_shape = dy.shape[1], x.shape[1], *kernel_size
+    if not _worth_it(x, dy, weight_shape, stride):
+        return matmul.conv2d_weight_grad(x, dy, kernel_size, stride, padding)
+    plan = _plan(x.shape[2:], weight_shape, stride, padding)
+    return _gradients(plan, x, dy, True, None, from_gradient=True)
+
+
+def conv2d_gradients(
     x: Images,
     dy: Images,
     weight: Weight,
@@ -138,9 +146,9 @@ def conv2d_backward(
     need_dx: bool,
     need_dweight: bool,
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Both gradients, which share E; see `scratchgan.functional.conv.primitives`."""
+    """Return (dx, dweight), which share E; see `matmul.conv2d_gradients`."""
     if not _worth_it(x, dy, weight.shape, stride):
-        return conv_matmul.conv2d_backward(
+        return matmul.conv2d_gradients(
             x, dy, weight, stride, padding, need_dx, need_dweight
         )
     plan = _plan(x.shape[2:], weight.shape, stride, padding)
@@ -155,7 +163,7 @@ def conv2d_backward(
     return dx, _gradients(plan, x, dy, need_dweight, write, from_gradient=True)
 
 
-def conv_transpose2d_backward(
+def conv_transpose2d_gradients(
     x: Images,
     dy: Images,
     weight: Weight,
@@ -164,9 +172,9 @@ def conv_transpose2d_backward(
     need_dx: bool,
     need_dweight: bool,
 ) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Both gradients, which share V; see `scratchgan.functional.conv.primitives`."""
+    """Return (dx, dweight), which share V; see `matmul.conv_transpose2d_gradients`."""
     if not _worth_it(dy, x, weight.shape, stride):
-        return conv_matmul.conv_transpose2d_backward(
+        return matmul.conv_transpose2d_gradients(
             x, dy, weight, stride, padding, need_dx, need_dweight
         )
     plan = _plan(dy.shape[2:], weight.shape, stride, padding)

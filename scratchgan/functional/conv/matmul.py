@@ -6,11 +6,14 @@ BLAS computes at nearly the processor's speed. The price is the matrix of rows, 
 times the size of the image at stride 1: it is made for a few images, used, and
 overwritten by the next.
 
-Departures from `conv_reference`: images and results are kept channels-last in memory
+Departures from `reference`: images and results are kept channels-last in memory
 (viewed as NCHW), because then a window's row is a few long runs of memory and the
 product's result needs no transposition. The chunks are shared out among the cores,
 with BLAS held to one thread; measured on 2 cores, a step of dcgan64 takes 1.9 s so, and
 2.8 s with BLAS's own two threads and whole-array passes between the products.
+
+Beside the three primitives there are both gradients in one pass over dy, for a block
+that needs both; arguments may have the forms of `chunked`.
 """
 
 from collections.abc import Callable
@@ -34,7 +37,6 @@ from scratchgan.functional.parallel import (
     thread_count,
 )
 
-IN_CHUNKS = True
 CHUNK_BYTES = 4 << 20
 """Size of the matrix of rows; larger ones leave the processor's caches."""
 FEW_CHANNELS = 8
@@ -46,7 +48,7 @@ ALONE_BYTES = 1 << 18
 def conv2d(
     x: Images, weight: Weight, stride: Pair, padding: Padding, then: Then | None = None
 ) -> Array:
-    """Convolve; see `scratchgan.functional.conv.primitives.conv2d`."""
+    """Convolve; see `primitives`."""
     C_out, _, *kernel_size = weight.shape
     size = conv_output_size(x.shape[2:], kernel_size, stride, padding)
     matrix = _weight_matrix(weight)  # (KH·KW·C_in, C_out)
@@ -70,7 +72,7 @@ def conv2d_input_grad(
     padding: Padding,
     then: Then | None = None,
 ) -> Array:
-    """Input gradient; see `scratchgan.functional.conv.primitives.conv2d_input_grad`."""
+    """Input gradient; see `primitives`."""
     dx = empty_images(dy, weight.shape[1], input_size)
 
     def work(worker: int, start: int, stop: int) -> None:
@@ -83,7 +85,21 @@ def conv2d_input_grad(
     return dx
 
 
-def conv2d_backward(
+def conv2d_weight_grad(
+    x: Images, dy: Images, kernel_size: Pair, stride: Pair, padding: Padding
+) -> Array:
+    """Weight gradient; see `primitives`."""
+    sums = _WeightSums(dy.shape[1], x.shape[1], kernel_size)
+
+    def work(worker: int, start: int, stop: int) -> None:
+        rows = _rows(x[start:stop], kernel_size, stride, padding)
+        sums.add(worker, rows, _pixels(dy[start:stop]))
+
+    _run(work, x, dy.shape[2] * dy.shape[3] * sums.row_values)
+    return sums.total()
+
+
+def conv2d_gradients(
     x: Images,
     dy: Images,
     weight: Weight,
@@ -92,7 +108,7 @@ def conv2d_backward(
     need_dx: bool,
     need_dweight: bool,
 ) -> tuple[Array | None, Array | None]:
-    """Both gradients; see `scratchgan.functional.conv.primitives.conv2d_backward`."""
+    """Return (dx, dweight) of `conv2d`, of which None where it is not needed."""
     C_out, C_in, *kernel_size = weight.shape
     dx = empty_images(x, C_in, x.shape[2:]) if need_dx else None
     sums = _WeightSums(C_out, C_in, kernel_size)
@@ -109,7 +125,7 @@ def conv2d_backward(
     return dx, sums.total() if need_dweight else None
 
 
-def conv_transpose2d_backward(
+def conv_transpose2d_gradients(
     x: Images,
     dy: Images,
     weight: Weight,
@@ -118,14 +134,15 @@ def conv_transpose2d_backward(
     need_dx: bool,
     need_dweight: bool,
 ) -> tuple[Array | None, Array | None]:
-    """Both gradients, which share the matrix of rows; see `primitives`.
+    """Return (dx, dweight) where `conv2d_input_grad` was the forward pass.
 
-    The weight is that of the convolution whose input gradient was taken forward.
+    dy is then the image that the kernel slides over, and both gradients are made of
+    the same matrix of its rows. The weight is (C_in, C_out, KH, KW).
     """
-    C_out, C_in, *kernel_size = weight.shape
-    matrix = _weight_matrix(weight)  # (KH·KW·C_in, C_out)
-    dx = empty_images(x, C_out, x.shape[2:]) if need_dx else None
-    sums = _WeightSums(C_out, C_in, kernel_size)
+    C_in, C_out, *kernel_size = weight.shape
+    matrix = _weight_matrix(weight)  # (KH·KW·C_out, C_in)
+    dx = empty_images(x, C_in, x.shape[2:]) if need_dx else None
+    sums = _WeightSums(C_in, C_out, kernel_size)
 
     def work(worker: int, start: int, stop: int) -> None:
         rows = _rows(dy[start:stop], kernel_size, stride, padding)

@@ -10,8 +10,6 @@ Strides and sizes are (height, width), padding is `Padding`; see `conv` for the 
 from scratchgan.backend import Array, get_array_module
 from scratchgan.functional.conv.shapes import Padding, Pair, conv_output_size
 
-IN_CHUNKS = False
-
 
 def conv2d(x: Array, weight: Array, stride: Pair, padding: Padding) -> Array:
     """Return y[n,o,h,w] = Σ_cij x[n, c, s·h+i-p, s·w+j-p] · weight[o,c,i,j]."""
@@ -46,42 +44,6 @@ def conv2d_input_grad(
             tap = weight[:, :, i, j]  # (C_out, C_in)
             dx[:, :, rows, columns] += xp.einsum("nohw,oc->nchw", dy, tap)
     return dx[:, :, top : top + H, left : left + W]  # (N, C_in, H, W)
-
-
-def conv2d_backward(
-    x: Array,
-    dy: Array,
-    weight: Array,
-    stride: Pair,
-    padding: Padding,
-    need_dx: bool,
-    need_dweight: bool,
-) -> tuple[Array | None, Array | None]:
-    """Return (dx, dweight), each by its own definition."""
-    dx = dweight = None
-    if need_dx:
-        dx = conv2d_input_grad(dy, weight, x.shape[2:], stride, padding)
-    if need_dweight:
-        dweight = conv2d_weight_grad(x, dy, weight.shape[2:], stride, padding)
-    return dx, dweight
-
-
-def conv_transpose2d_backward(
-    x: Array,
-    dy: Array,
-    weight: Array,
-    stride: Pair,
-    padding: Padding,
-    need_dx: bool,
-    need_dweight: bool,
-) -> tuple[Array | None, Array | None]:
-    """Return (dx, dweight) of the layer whose forward pass is `conv2d_input_grad`."""
-    dx = dweight = None
-    if need_dx:
-        dx = conv2d(dy, weight, stride, padding)
-    if need_dweight:
-        dweight = conv2d_weight_grad(dy, x, weight.shape[2:], stride, padding)
-    return dx, dweight
 
 
 def _windows(x: Array, kernel_size: Pair, stride: Pair, padding: Padding) -> Array:

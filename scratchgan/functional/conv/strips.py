@@ -28,7 +28,6 @@ from scratchgan.kernels.arrays import packed_copy
 from scratchgan.kernels.products import multiply, product
 from scratchgan.kernels.strips import Strips, from_strips, to_strips
 
-IN_CHUNKS = False
 LAUNCH_VALUES = 1 << 21
 """Float32 values that a GPU moves in the time of one launch: 5 us at 1.6 TB/s.
 
@@ -38,7 +37,7 @@ only between one product and several.
 
 
 def conv2d(x: Array, weight: Array, stride: Pair, padding: Padding) -> Array:
-    """Convolve; see `scratchgan.functional.conv.primitives.conv2d`."""
+    """Convolve; see `primitives`."""
     size = conv_output_size(x.shape[2:], weight.shape[2:], stride, padding)
     cut = _cut(len(x), *weight.shape, size, stride, padding)
     return _correlate(to_strips(x, cut), weight, cut, size)
@@ -47,7 +46,7 @@ def conv2d(x: Array, weight: Array, stride: Pair, padding: Padding) -> Array:
 def conv2d_input_grad(
     dy: Array, weight: Array, input_size: Pair, stride: Pair, padding: Padding
 ) -> Array:
-    """Input gradient; see `scratchgan.functional.conv.primitives.conv2d_input_grad`."""
+    """Input gradient; see `primitives`."""
     N, _, *size = dy.shape
     C_in, KH, KW = weight.shape[1:]
     # Lower strips would be read and written again by every further product: counted,
@@ -58,7 +57,16 @@ def conv2d_input_grad(
     return from_strips(strips, C_in, *input_size, cut)
 
 
-def conv2d_backward(
+def conv2d_weight_grad(
+    x: Array, dy: Array, kernel_size: Pair, stride: Pair, padding: Padding
+) -> Array:
+    """Weight gradient; see `primitives`."""
+    weight_shape = dy.shape[1], x.shape[1], *kernel_size
+    cut = _cut(len(x), *weight_shape, dy.shape[2:], stride, padding)
+    return _weight_grad(to_strips(x, cut), dy, weight_shape, cut)
+
+
+def conv2d_gradients(
     x: Array,
     dy: Array,
     weight: Array,
@@ -67,17 +75,16 @@ def conv2d_backward(
     need_dx: bool,
     need_dweight: bool,
 ) -> tuple[Array | None, Array | None]:
-    """Both gradients; see `scratchgan.functional.conv.primitives.conv2d_backward`."""
+    """Return (dx, dweight), of which None where it is not needed."""
     dx = dweight = None
     if need_dx:
         dx = conv2d_input_grad(dy, weight, x.shape[2:], stride, padding)
     if need_dweight:
-        cut = _cut(len(x), *weight.shape, dy.shape[2:], stride, padding)
-        dweight = _weight_grad(to_strips(x, cut), dy, weight, cut)
+        dweight = conv2d_weight_grad(x, dy, weight.shape[2:], stride, padding)
     return dx, dweight
 
 
-def conv_transpose2d_backward(
+def conv_transpose2d_gradients(
     x: Array,
     dy: Array,
     weight: Array,
@@ -86,13 +93,13 @@ def conv_transpose2d_backward(
     need_dx: bool,
     need_dweight: bool,
 ) -> tuple[Array | None, Array | None]:
-    """Both gradients, from the same strips of dy; see `primitives`."""
+    """Return (dx, dweight) of a transposed convolution, from the same strips of dy."""
     size = x.shape[2:]
     cut = _cut(len(x), *weight.shape, size, stride, padding)
     strips = to_strips(dy, cut)
     return (
         _correlate(strips, weight, cut, size) if need_dx else None,
-        _weight_grad(strips, x, weight, cut) if need_dweight else None,
+        _weight_grad(strips, x, weight.shape, cut) if need_dweight else None,
     )
 
 
@@ -106,9 +113,11 @@ def _correlate(strips: Array, weight: Array, cut: Strips, size: Pair) -> Array:
     return y.reshape(*size, N, C_out).transpose(2, 3, 0, 1)
 
 
-def _weight_grad(strips: Array, dy: Array, weight: Array, cut: Strips) -> Array:
+def _weight_grad(
+    strips: Array, dy: Array, weight_shape: tuple[int, ...], cut: Strips
+) -> Array:
     """Return dw (C_out, C_in, KH, KW) for dy (N, C_out, OH, OW)."""
-    C_out, C_in, KH, KW = weight.shape
+    C_out, C_in, KH, KW = weight_shape
     dy = _pixels(dy)  # (OH·OW·N, C_out)
     dweight = get_array_module(dy).empty((KH, KW, C_in, C_out), dy.dtype)
     for a, dw_a in enumerate(_row_groups(dweight, cut)):

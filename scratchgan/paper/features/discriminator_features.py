@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import re
 from pathlib import Path
 
@@ -201,8 +200,7 @@ def _file_and_key(
 ) -> tuple[Path, str]:
     """Return the file of kept features, and the key that says what they are of."""
     # Strides, slopes and the like change no weight, but what comes of it.
-    config = json.dumps(dataclasses.asdict(networks.discriminator.config))
-    digest = hashlib.sha256(config.encode())
+    digest = hashlib.sha256(networks.discriminator.config.as_text().encode())
     for parameter, array in sorted(networks.discriminator.state_dict().items()):
         if "running" not in parameter:  # those are measured anew
             digest.update(parameter.encode())

@@ -6,8 +6,6 @@ very result of one that was not.
 """
 
 import hashlib
-import json
-from dataclasses import asdict
 
 import numpy as np
 
@@ -70,7 +68,7 @@ class Samples:
 
     def identity(self) -> str:
         """Return a digest of what the samples depend on."""
-        digest = hashlib.sha256(json.dumps(asdict(self.generator.config)).encode())
+        digest = hashlib.sha256(self.generator.config.as_text().encode())
         for name, array in sorted(self.generator.state_dict().items()):
             digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())

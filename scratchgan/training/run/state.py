@@ -12,7 +12,7 @@ from scratchgan import __version__
 from scratchgan.backend import Device
 from scratchgan.errors import CheckpointError, ConfigError
 from scratchgan.models.dcgan import Discriminator, Generator
-from scratchgan.optim.adam import Adam
+from scratchgan.optim.fast_adam import make_adam
 from scratchgan.training.config import TrainConfig, config_from_dict, config_to_dict
 from scratchgan.training.run.checkpoint import load_checkpoint, read_meta
 from scratchgan.training.step import Gan
@@ -79,8 +79,8 @@ def make_gan(
     return Gan(
         generator,
         discriminator,
-        Adam(generator.parameters(), **settings),
-        Adam(discriminator.parameters(), **settings),
+        make_adam(generator.parameters(), **settings),
+        make_adam(discriminator.parameters(), **settings),
     )
 
 

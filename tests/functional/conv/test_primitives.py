@@ -17,11 +17,10 @@ from scratchgan.functional.conv import reference as conv_reference
 from scratchgan.functional.conv.chunked import Deferred, SharedWeight
 from scratchgan.functional.conv.minimal import weights as tile_weights
 from scratchgan.functional.conv.primitives import (
+    choose,
     conv2d,
-    conv2d_backward,
     conv2d_input_grad,
     conv2d_weight_grad,
-    conv_transpose2d_backward,
 )
 from scratchgan.functional.conv.shapes import (
     Padding,
@@ -30,6 +29,8 @@ from scratchgan.functional.conv.shapes import (
 )
 
 IMPLEMENTATIONS = ["fast", "matmul", "strips", "reference"]
+WITH_BOTH_GRADIENTS = ["fast", "matmul", "strips"]
+IN_CHUNKS = ["fast", "matmul"]
 pytestmark = pytest.mark.usefixtures("fast_everywhere", "launches_for_nothing")
 TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
 
@@ -66,6 +67,18 @@ def all_three(x, weight, dy, stride, padding, impl):
         conv2d_input_grad(dy, weight, x.shape[2:], stride, padding, impl=impl),
         conv2d_weight_grad(x, dy, weight.shape[2:], stride, padding, impl=impl),
     )
+
+
+def both_gradients(x, dy, weight, stride, padding, impl, needs=(True, True)):
+    """Return (dx, dweight) of a convolution, from one pass over dy."""
+    function = choose(impl, x).conv2d_gradients
+    return function(x, dy, weight, stride, padding, *needs)
+
+
+def both_transposed(x, dy, weight, stride, padding, impl, needs=(True, True)):
+    """Return (dx, dweight) of a transposed convolution."""
+    function = choose(impl, x).conv_transpose2d_gradients
+    return function(x, dy, weight, stride, padding, *needs)
 
 
 def loops(x, weight, dy, stride, padding):
@@ -151,8 +164,8 @@ def test_any_shape_agrees_with_the_reference(
     parallel.set_thread_count(threads)
     try:
         got = all_three(x, weight, dy, stride, padding, impl)
-        got += conv2d_backward(x, dy, weight, stride, padding, impl=impl)
-        got += conv_transpose2d_backward(dy, x, weight, stride, padding, impl=impl)
+        got += both_gradients(x, dy, weight, stride, padding, impl)
+        got += both_transposed(dy, x, weight, stride, padding, impl)
     finally:
         parallel.set_thread_count(before)
     y, dx, dweight = all_three(x, weight, dy, stride, padding, "reference")
@@ -162,66 +175,72 @@ def test_any_shape_agrees_with_the_reference(
         assert_close(one, other)
 
 
-@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
-def test_backward_computes_what_is_asked_for(impl, rng):
+@pytest.mark.parametrize("impl", WITH_BOTH_GRADIENTS)
+def test_both_gradients_are_those_of_the_primitives(impl, rng):
+    for _ in range(30):
+        geometry = random_geometry(rng)
+        _, _, stride, padding = geometry
+        x, weight, dy = draw(rng, *geometry)
+        y, dx, dweight = all_three(x, weight, dy, stride, padding, "reference")
+        got = both_gradients(x, dy, weight, stride, padding, impl)
+        assert_close(got[0], dx)
+        assert_close(got[1], dweight)
+        got = both_transposed(dy, x, weight, stride, padding, impl)
+        assert_close(got[0], y)
+        assert_close(got[1], dweight)
+
+
+@pytest.mark.parametrize("impl", WITH_BOTH_GRADIENTS)
+def test_gradients_are_what_is_asked_for(impl, rng):
     stride, padding = (2, 2), Padding(1, 1, 1, 1)
     x, weight, dy = draw(rng, (8, 6), (4, 4), stride, padding)
     for function, args in (
-        (conv2d_backward, (x, dy)),
-        (conv_transpose2d_backward, (dy, x)),
+        (both_gradients, (x, dy)),
+        (both_transposed, (dy, x)),
     ):
-        both = function(*args, weight, stride, padding, impl=impl)
-        for need_dx, need_dweight in ((True, False), (False, True), (False, False)):
-            some = function(
-                *args,
-                weight,
-                stride,
-                padding,
-                need_dx=need_dx,
-                need_dweight=need_dweight,
-                impl=impl,
-            )
-            for got, wanted, needed in zip(
-                some, both, (need_dx, need_dweight), strict=True
-            ):
+        both = function(*args, weight, stride, padding, impl)
+        for needs in ((True, False), (False, True), (False, False)):
+            some = function(*args, weight, stride, padding, impl, needs)
+            for got, wanted, needed in zip(some, both, needs, strict=True):
                 if needed:
                     np.testing.assert_array_equal(got, wanted)
                 else:
                     assert got is None
 
 
-@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
+@pytest.mark.parametrize("impl", IN_CHUNKS)
 def test_results_are_shown_chunk_by_chunk_and_may_be_changed(impl, rng):
     stride, padding = (2, 2), Padding(1, 1, 1, 1)
     x, weight, dy = draw(rng, (8, 8), (4, 4), stride, padding, images=7)
+    module = choose(impl, x)
     for function, args in (
-        (conv2d, (x, weight)),
-        (conv2d_input_grad, (dy, weight, (8, 8))),
+        (module.conv2d, (x, weight)),
+        (module.conv2d_input_grad, (dy, weight, (8, 8))),
     ):
-        plain = function(*args, stride, padding, impl=impl)
+        plain = function(*args, stride, padding)
         seen = np.zeros(7, int)
 
         def double(start, chunk, seen=seen):
             seen[start : start + len(chunk)] += 1
             chunk *= 2
 
-        shown = function(*args, stride, padding, impl=impl, then=double)
+        shown = function(*args, stride, padding, double)
         np.testing.assert_array_equal(shown, 2 * plain)
         assert (seen == 1).all()
 
 
-@pytest.mark.parametrize("impl", IMPLEMENTATIONS)
+@pytest.mark.parametrize("impl", IN_CHUNKS)
 def test_deferred_arguments_are_computed_once_an_image(impl, rng):
     stride, padding = (2, 2), Padding(1, 1, 1, 1)
     x, weight, dy = draw(rng, (8, 8), (4, 4), stride, padding, images=7)
-    expected = conv2d_backward(x, 3 * dy, weight, stride, padding, impl=impl)
+    expected = both_gradients(x, 3 * dy, weight, stride, padding, impl)
     images = []
 
     def triple(part):
         images.append(len(part))
         return 3 * part
 
-    got = conv2d_backward(x, Deferred(triple, dy), weight, stride, padding, impl=impl)
+    got = both_gradients(x, Deferred(triple, dy), weight, stride, padding, impl)
     for one, other in zip(got, expected, strict=True):
         assert_close(one, other)
     assert sum(images) == 7
@@ -238,8 +257,8 @@ def test_shared_weights_are_transformed_once(monkeypatch, rng):
 
     monkeypatch.setattr(conv_fast, "weights_at_points", counted)
     shared = SharedWeight(weight)
-    y = conv2d(x, shared, stride, padding)
-    dx, _ = conv2d_backward(x, dy, shared, stride, padding)
+    y = conv_fast.conv2d(x, shared, stride, padding)
+    dx, _ = both_gradients(x, dy, shared, stride, padding, "fast")
     assert len(transformed) == 1
     assert_close(y, conv2d(x, weight, stride, padding, impl="reference"))
     assert_close(
@@ -531,8 +550,9 @@ def test_shapes_that_gain_are_computed_with_fewer_products(
     for name in (
         "conv2d",
         "conv2d_input_grad",
-        "conv2d_backward",
-        "conv_transpose2d_backward",
+        "conv2d_weight_grad",
+        "conv2d_gradients",
+        "conv_transpose2d_gradients",
     ):
         monkeypatch.setattr(conv_matmul, name, choose(MatmulChosenError))
     monkeypatch.setattr(conv_fast, "_plan", choose(FastChosenError))
@@ -546,8 +566,8 @@ def test_shapes_that_gain_are_computed_with_fewer_products(
         lambda: conv2d(x, weight, *settings),
         lambda: conv2d_input_grad(dy, weight, (size, size), *settings),
         lambda: conv2d_weight_grad(x, dy, (kernel, kernel), *settings),
-        lambda: conv2d_backward(x, dy, weight, *settings),
-        lambda: conv_transpose2d_backward(dy, x, weight, *settings),
+        lambda: both_gradients(x, dy, weight, *settings, "fast"),
+        lambda: both_transposed(dy, x, weight, *settings, "fast"),
     )
     for call in calls:
         with pytest.raises(FastChosenError if fast else MatmulChosenError):
@@ -570,13 +590,11 @@ def test_weight_gradients_shared_out_by_outputs(monkeypatch, rng, threads, image
     weight = rng.normal(size=(6, 4, 4, 4))
     settings = (2, 2), Padding(1, 1, 1, 1)
     for need_dx in (False, True):
-        dx, dweight = conv_fast.conv2d_backward(x, dy, weight, *settings, need_dx, True)
+        dx, dweight = both_gradients(x, dy, weight, *settings, "fast", (need_dx, True))
         expected = conv_reference.conv2d_weight_grad(x, dy, (4, 4), *settings)
         assert_close(dweight, expected)
         assert (dx is not None) == need_dx
-        _, dweight = conv_fast.conv_transpose2d_backward(
-            dy, x, weight, *settings, need_dx, True
-        )
+        _, dweight = both_transposed(dy, x, weight, *settings, "fast", (need_dx, True))
         assert_close(dweight, expected)
     # A chunk has 8 tiles (`fast_everywhere`), an image 4; 6 outputs can be shared out.
     assert bool(shared) == (threads > 1 and 4 * images <= 8 * threads)

@@ -3,21 +3,27 @@
 import numpy as np
 import pytest
 
+from scratchgan.backend import to_host
 from scratchgan.functional.labels import one_hot
+from scratchgan.functional.losses import sigmoid
 from scratchgan.nn import (
+    BatchNorm1d,
     BatchNorm2d,
     Block,
     ConcatLabels,
     Conv2d,
     ConvTranspose2d,
     Flatten,
+    Layer,
     LeakyReLU,
+    Linear,
     ReLU,
     Reshape,
     Sequential,
+    Sigmoid,
     Tanh,
 )
-from scratchgan.nn.block import BlockContext
+from scratchgan.nn.fused.block import BlockContext
 from scratchgan.testing import check_layer
 
 pytestmark = pytest.mark.usefixtures("fast_everywhere")
@@ -62,14 +68,70 @@ BLOCKS = {
         "reshape": Reshape(4, 8, 6),
         "conv": ConvTranspose2d(4, 3, 4, stride=2, padding=1, **s),
     },
+    "transposed with bias, sigmoid": lambda **s: {
+        "conv": ConvTranspose2d(4, 3, 4, stride=2, padding=1, bias=True, **s),
+        "act": Sigmoid(),
+    },
+    "conv with bias": lambda **s: {"conv": Conv2d(4, 3, 3, bias=True, **s)},
+    "conv, norm, unknown activation": lambda **s: {
+        "conv": Conv2d(4, 6, 3, stride=2, padding=1, **s),
+        "norm": BatchNorm2d(6, dtype=s["dtype"]),
+        "act": Swish(),
+    },
+    "conv, leaky, flatten, linear": lambda **s: {
+        "conv": Conv2d(4, 6, 4, stride=2, padding=1, **s),
+        "act": LeakyReLU(0.2),
+        "flatten": Flatten(),
+        "linear": Linear(6 * 4 * 3, 2, dtype=s["dtype"]),
+    },
+    "reshape, linear, norm, relu, reshape": lambda **s: {
+        "flatten": Flatten(),
+        "linear": Linear(4 * 8 * 6, 12, dtype=s["dtype"]),
+        "norm": BatchNorm1d(12, dtype=s["dtype"]),
+        "act": ReLU(),
+        "reshape": Reshape(3, 2, 2),
+    },
+    "reshape, linear with bias, tanh": lambda **s: {
+        "flatten": Flatten(),
+        "linear": Linear(4 * 8 * 6, 5, bias=True, dtype=s["dtype"]),
+        "act": Tanh(),
+    },
 }
+BEHIND_A_BIAS = {
+    "conv with bias, norm, leaky": lambda **s: {
+        "conv": Conv2d(4, 6, 4, stride=2, padding=1, bias=True, **s),
+        "norm": BatchNorm2d(6, dtype=s["dtype"]),
+        "act": LeakyReLU(0.2),
+    },
+    "reshape, linear with bias, norm": lambda **s: {
+        "flatten": Flatten(),
+        "linear": Linear(4 * 8 * 6, 12, bias=True, dtype=s["dtype"]),
+        "norm": BatchNorm1d(12, dtype=s["dtype"]),
+    },
+}
+"""A mean that is subtracted takes the bias with it: its gradient is zero."""
+
+
+class Swish(Layer):
+    """An activation that no fusion knows, and whose derivative wants x."""
+
+    def forward(self, x):
+        return x * sigmoid(x), x
+
+    def backward(self, dy, ctx, *, need_dx=True, need_dparams=True):
+        s = sigmoid(ctx)
+        return dy * (s + ctx * s * (1 - s)) if need_dx else None
 
 
 def build(name, dtype="float64", impl="fast", **settings):
     """Return a block and a Sequential of the same layers, with random parameters."""
     rng = np.random.default_rng(5)
     block, plain = (
-        kind(**BLOCKS[name](rng=np.random.default_rng(3), dtype=dtype, impl=i))
+        kind(
+            **(BLOCKS | BEHIND_A_BIAS)[name](
+                rng=np.random.default_rng(3), dtype=dtype, impl=i
+            )
+        )
         for kind, i in ((Block, impl), (Sequential, "reference"))
     )
     for parameter in block.parameters().values():
@@ -93,11 +155,12 @@ def results(layer, x, labels, dy=None, **needs):
 
 @pytest.mark.parametrize("impl", ["fast", "matmul", "strips", "reference"])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", BLOCKS | BEHIND_A_BIAS)
 def test_block_computes_what_its_layers_do(name, dtype, impl):
     block, plain, x, labels = build(name, dtype, impl)
     (got, ctx), (expected, _) = (results(n, x, labels) for n in (block, plain))
-    assert isinstance(ctx, BlockContext) == (impl in ("fast", "matmul"))
+    in_chunks = "conv" not in block.layers or impl in ("fast", "matmul")
+    assert isinstance(ctx, BlockContext) == in_chunks
     assert got.keys() == expected.keys()
     for key, value in expected.items():
         assert got[key].dtype == value.dtype, key
@@ -149,16 +212,45 @@ def test_layers_run_one_by_one_where_nothing_is_merged(impl):
         np.testing.assert_allclose(got[key], value, atol=1e-11, err_msg=key)
 
 
-def test_bias_and_layers_after_the_activation_run_one_by_one(rng):
-    x = rng.normal(size=(3, 4, 8, 8))
-    for layers in (
-        {"conv": Conv2d(4, 2, 4, bias=True, dtype="float64"), "act": ReLU()},
-        {"conv": Conv2d(4, 2, 4, dtype="float64"), "flatten": Flatten()},
-    ):
-        block = Block(**layers)
-        y, ctx = block.forward(x)
-        assert not isinstance(ctx, BlockContext)
-        np.testing.assert_array_equal(y, Sequential(**layers)(x))
+def test_layers_in_front_learn_where_nobody_wants_dx(rng):
+    double = {"dtype": "float64"}
+    block = Block(first=BatchNorm2d(2, **double), conv=Conv2d(2, 3, 2, **double))
+    x = rng.normal(size=(3, 2, 4, 4))
+    y, ctx = block.forward(x)
+    assert isinstance(ctx, BlockContext)
+    assert block.backward(np.ones_like(y), ctx, need_dx=False) is None
+    assert block.parameters()["first.beta"].grad.any()
+
+
+def test_a_block_without_an_operation_is_refused():
+    with pytest.raises(ValueError, match=r"Block\(norm, act\).*use Sequential"):
+        Block(norm=BatchNorm2d(3), act=ReLU())
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_what_can_be_made_again_may_be_freed(name):
+    block, _, x, labels = build(name)
+    expected, _ = results(block, x, labels)
+    y, ctx = block.forward(x, labels)
+    ctx.shrink()
+    dy = np.random.default_rng(1).normal(size=y.shape)
+    np.testing.assert_array_equal(block.backward(dy, ctx), expected["dx"])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", BLOCKS | BEHIND_A_BIAS)
+def test_block_on_a_gpu_computes_what_its_layers_do(name, dtype, gpu):
+    block, plain, x, labels = build(name, dtype)
+    block.to(gpu.device)
+    there = gpu.device.put(x), labels if labels is None else gpu.device.put(labels)
+    expected, _ = results(plain, x, labels)
+    dy = np.random.default_rng(1).normal(size=expected["y"].shape).astype(dtype)
+    got, ctx = results(block, *there, gpu.device.put(dy))
+    assert isinstance(ctx, BlockContext)
+    for key, value in expected.items():
+        atol = TOLERANCE[dtype] * max(1, abs(value).max())
+        np.testing.assert_allclose(to_host(got[key]), value, 0, atol, err_msg=key)
 
 
 def test_one_value_a_channel_is_refused_and_leaves_the_averages():
@@ -185,3 +277,13 @@ def test_block_is_the_same_from_run_to_run_with_any_number_of_threads(
         runs.append(results(block, x, labels)[0])
     for key in runs[0]:
         np.testing.assert_array_equal(runs[0][key], runs[1][key], err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["conv, leaky", "reshape, linear with bias, tanh"])
+def test_a_gradient_of_another_shape_is_refused(name):
+    block, _, x, labels = build(name)
+    y, ctx = block.forward(x, labels)
+    with pytest.raises(ValueError, match=r"dy has shape \(1, .*expected that of y"):
+        block.backward(y[:1], ctx)
+    with pytest.raises(TypeError, match="dy is float32, expected float64"):
+        block.backward(y.astype("float32"), ctx)

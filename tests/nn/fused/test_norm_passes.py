@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from scratchgan.functional import norm_passes, parallel
-from scratchgan.functional.norm_passes import (
+from scratchgan.functional import parallel
+from scratchgan.nn.fused import norm_passes
+from scratchgan.nn.fused.norm_passes import (
     Moments,
     activation_back,
     norm_back,
