@@ -59,6 +59,12 @@ class Sequential(Layer):
                 raise TypeError(f"Sequential: {name} is {layer!r}, expected a Layer")
         self.layers = layers
 
+    def __call__(self, x: Array, labels: Array | None = None) -> Array:
+        """Return y alone: each layer's output is gone when the next has read it."""
+        for layer in self.layers.values():
+            x = layer(x, labels) if layer.takes_labels else layer(x)
+        return x
+
     def children(self) -> dict[str, Layer]:
         """Return the layers by name."""
         return self.layers

@@ -33,7 +33,7 @@ class ActivationPasses(NamedTuple):
 
 def passes_of(layer: Layer) -> ActivationPasses | None:
     """Return an activation's passes, or None for a layer that has none."""
-    if isinstance(layer, LeakyReLU):
+    if type(layer) is LeakyReLU:
         slope = layer.negative_slope
         return ActivationPasses(
             partial(_leaky_relu, slope), partial(_leaky_relu_back, slope)

@@ -44,10 +44,11 @@ class Block(Sequential):
 
     Computes what `Sequential` does with the same layers: any layers, a convolution or
     matrix product, then batch normalisation or not and an activation or not, then any
-    layers. In training the middle is computed as one, on the CPU by
-    `scratchgan.nn.fused.on_cpu` and on a GPU by `scratchgan.nn.fused.on_gpu`. In eval
-    mode, and with an implementation of convolution that they do not know, the layers
-    run one by one; so does an activation that they do not know.
+    layers. The middle is computed as one, on the CPU by `scratchgan.nn.fused.on_cpu`
+    and on a GPU by `scratchgan.nn.fused.on_gpu`: in training, and where a block in eval
+    mode is only called. The layers run one by one with an implementation of convolution
+    that these do not know, and forward and backward in eval mode; so does an activation
+    that they do not know.
 
     Parameters
     ----------
@@ -66,12 +67,20 @@ class Block(Sequential):
             _Merged.of(layers, fusion) for fusion in (FusedOnCpu, FusedOnGpu)
         ]
 
+    def __call__(self, x: Array, labels: Array | None = None) -> Array:
+        """Return y alone."""
+        for merged in self._merged:
+            if merged.fused.fits(x):
+                x = merged.before(x, labels)
+                return merged.after(merged.fused(x), labels)
+        return super().__call__(x, labels)
+
     def forward(
         self, x: Array, labels: Array | None = None
     ) -> tuple[Array, list[Any] | BlockContext]:
         """Return y and what backward needs; see `Sequential`."""
         for number, merged in enumerate(self._merged):
-            if merged.fused.fits(x):
+            if merged.fused.fits(x) and not merged.fused.in_eval:
                 x, before = merged.before.forward(x, labels)
                 x, ctx = merged.fused.forward(x)
                 y, after = merged.after.forward(x, labels)

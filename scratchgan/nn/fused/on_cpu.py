@@ -86,22 +86,41 @@ class FusedOnCpu:
         return passes_of(act) is not None
 
     def fits(self, x: np.ndarray) -> bool:
-        """Return whether this computes what the layers would for x, as they are now."""
-        return (
-            isinstance(x, np.ndarray)
-            and (self._norm is None or self._norm.training)
-            and (
-                not isinstance(self._layer, Convolution)
-                or choose(self._layer.impl) in IN_CHUNKS
-            )
+        """Return whether x and the operation's implementation are for this class."""
+        return isinstance(x, np.ndarray) and (
+            not isinstance(self._layer, Convolution)
+            or choose(self._layer.impl) in IN_CHUNKS
         )
+
+    @property
+    def in_eval(self) -> bool:
+        """Whether normalisation takes its running averages: then only call this."""
+        return self._norm is not None and not self._norm.training
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Return y alone."""
+        if not self.in_eval:
+            return self.forward(x)[0]
+        self._layer.expect(x)
+        norm, bias = self._norm, self._layer.bias
+        scale = 1 / np.sqrt(norm.running_var + norm.eps)  # (C,)
+        if norm.gamma is not None:
+            scale = norm.gamma.data * scale
+        mean = norm.running_mean if bias is None else norm.running_mean - bias.data
+        shift = -mean * scale
+        if norm.beta is not None:
+            shift = shift + norm.beta.data
+        then = self._finish(scale, shift)
+        return self._operation.forward(x, self._layer.weight.data, then)
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, CpuContext]:
         """Return y = f(norm(operation(x))) and what backward needs."""
         self._layer.expect(x)
         weight = SharedWeight(self._layer.weight.data)
         if self._norm is None:
-            y = self._operation.forward(x, weight, self._bias_and_activation())
+            bias = self._layer.bias
+            then = self._finish(None, None if bias is None else bias.data)
+            y = self._operation.forward(x, weight, then)
             return y, CpuContext(x, weight, None, None, None, y)
 
         norm, moments = self._norm, Moments()
@@ -130,16 +149,23 @@ class FusedOnCpu:
             da = self._back_through_norm(dy, ctx, need_dparams)
         return self._operation.backward(ctx.x, da, ctx.weight, need_dx, need_dparams)
 
-    def _bias_and_activation(self) -> Then | None:
-        """Return what is done to each chunk of the operation's output, in place."""
-        bias, act = self._layer.bias, self._act
-        if bias is None and act is None:
+    def _finish(
+        self, scale: np.ndarray | None, shift: np.ndarray | None
+    ) -> Then | None:
+        """Return what is done to each chunk a of the operation's output, in place.
+
+        It becomes f(scale·a + shift), with what is not None.
+        """
+        act = self._act
+        if scale is None and shift is None and act is None:
             return None
 
         def finish(start: int, chunk: np.ndarray) -> None:
             pixels = chunk.transpose(0, 2, 3, 1)  # (n, H, W, C), contiguous
-            if bias is not None:
-                pixels += bias.data
+            if scale is not None:
+                pixels *= scale
+            if shift is not None:
+                pixels += shift
             if act is not None:
                 before = scratch("before activation", pixels.shape, pixels.dtype)
                 np.copyto(before, pixels)

@@ -65,23 +65,34 @@ class FusedOnGpu:
         return code_of(act) is not None
 
     def fits(self, x: Array) -> bool:
-        """Return whether this computes what the layers would for x, as they are now."""
-        return (
-            has_kernels(x)
-            and (self._norm is None or self._norm.training)
-            and (
-                not isinstance(self._layer, Convolution)
-                or choose(self._layer.impl, x) is strips
-            )
+        """Return whether x and the operation's implementation are for this class."""
+        return has_kernels(x) and (
+            not isinstance(self._layer, Convolution)
+            or choose(self._layer.impl, x) is strips
         )
+
+    @property
+    def in_eval(self) -> bool:
+        """Whether normalisation takes its running averages: then only call this."""
+        return self._norm is not None and not self._norm.training
+
+    def __call__(self, x: Array) -> Array:
+        """Return y alone."""
+        if not self.in_eval:
+            return self.forward(x)[0]
+        norm, a = self._norm, self._operate(x)
+        scale = (norm.running_var + norm.eps) ** -0.5  # (C,)
+        if norm.gamma is not None:
+            scale = norm.gamma.data * scale
+        shift = -norm.running_mean * scale
+        if norm.beta is not None:
+            shift = shift + norm.beta.data
+        a = norm_kernels.channels_last(a)
+        return norm_kernels.normalise_activate(a, scale, shift, self._code)
 
     def forward(self, x: Array) -> tuple[Array, GpuContext]:
         """Return y = f(norm(operation(x))) and what backward needs."""
-        layer, norm = self._layer, self._norm
-        layer.expect(x)
-        a = self._operation.forward(x, layer.weight.data)
-        if layer.bias is not None:
-            a = a + _along(layer.bias.data, a)
+        norm, a = self._norm, self._operate(x)
         if norm is None:
             y = a if self._code.is_identity else kernels.activate(a, self._code)
             return y, GpuContext(x, a, y, None)
@@ -128,10 +139,19 @@ class FusedOnGpu:
             ctx.x, da, layer.weight.data, need_dx, need_dparams
         )
 
+    def _operate(self, x: Array) -> Array:
+        """Return the operation's output, with its bias."""
+        layer = self._layer
+        layer.expect(x)
+        a = self._operation.forward(x, layer.weight.data)
+        if layer.bias is None:
+            return a
+        return a + layer.bias.data.reshape(-1, *(1 for _ in a.shape[2:]))
+
 
 def code_of(act: Layer) -> ActivationCode | None:
     """Return what the kernels know an activation by; None if they do not know it."""
-    if isinstance(act, LeakyReLU):
+    if type(act) is LeakyReLU:
         return ActivationCode(kernels.LEAKY_RELU, act.negative_slope)
     return _CODES.get(type(act))
 
@@ -141,8 +161,3 @@ _CODES = {
     Tanh: ActivationCode(kernels.TANH),
     Sigmoid: ActivationCode(kernels.SIGMOID),
 }
-
-
-def _along(bias: Array, a: Array) -> Array:
-    """Return (C,) shaped to broadcast against a."""
-    return bias.reshape(-1, *(1 for _ in a.shape[2:]))

@@ -170,6 +170,32 @@ def test_block_computes_what_its_layers_do(name, dtype, impl):
         )
 
 
+@pytest.mark.parametrize("impl", ["fast", "matmul", "strips", "reference"])
+@pytest.mark.parametrize("name", BLOCKS | BEHIND_A_BIAS)
+def test_a_call_computes_y_alone(name, impl):
+    block, plain, x, labels = build(name, impl=impl)
+    rng = np.random.default_rng(2)
+    for value in block.buffers().values():
+        value[...] = rng.uniform(0.5, 2, value.shape)
+    plain.load_state_dict(block.state_dict())
+    for mode in (True, False):
+        block.train(mode)
+        plain.train(mode)
+        np.testing.assert_allclose(block(x, labels), plain(x, labels), 0, 1e-11)
+    for key, value in plain.buffers().items():  # followed in training mode alone
+        np.testing.assert_allclose(block.buffers()[key], value, 0, 1e-11, err_msg=key)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", BLOCKS | BEHIND_A_BIAS)
+def test_a_call_on_a_gpu_computes_y_alone(name, gpu):
+    block, plain, x, labels = build(name)
+    block.to(gpu.device).eval()
+    plain.eval()
+    there = gpu.device.put(x), labels if labels is None else gpu.device.put(labels)
+    np.testing.assert_allclose(to_host(block(*there)), plain(x, labels), 0, 1e-11)
+
+
 @pytest.mark.parametrize("name", BLOCKS)
 def test_gradients_of_a_block_are_the_numeric_ones(name):
     block, _, x, labels = build(name)
