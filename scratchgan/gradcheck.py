@@ -8,6 +8,7 @@ import numpy as np
 
 from scratchgan.backend import CPU, Device
 from scratchgan.functional.conv.primitives import IMPLEMENTATIONS
+from scratchgan.functional.gan_losses import FAKE, GAN_LOSSES
 from scratchgan.functional.labels import one_hot
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.models.dcgan import Discriminator, Generator
@@ -36,7 +37,6 @@ from scratchgan.testing import (
     layer_gradient_errors,
 )
 from scratchgan.training.presets import PRESETS
-from scratchgan.training.step import FAKE, REAL, gan_loss
 
 SMALL_WIDTHS = 4
 """Maps next to the image in the networks that are checked whole."""
@@ -102,6 +102,7 @@ def check_networks(
     a new network has, so that gradients stand well above rounding.
     """
     config = small_network(PRESETS[preset].network)
+    loss = GAN_LOSSES[PRESETS[preset].loss]
     rng = np.random.default_rng(seed)
     generator = Generator(config, rng=rng, dtype="float64")
     discriminator = Discriminator(config, rng=rng, dtype="float64")
@@ -119,21 +120,21 @@ def check_networks(
         labels = device.put(rows.astype(np.float64))
 
     logits, ctx = discriminator.forward(real, labels)
-    dreal = discriminator.backward(gan_loss(logits, FAKE)[1], ctx)
+    dreal = discriminator.backward(loss.discriminator(logits, FAKE)[1], ctx)
     yield from _rows(
         "D, loss of D",
-        lambda: gan_loss(discriminator(real, labels), FAKE)[0],
+        lambda: loss.discriminator(discriminator(real, labels), FAKE)[0],
         {"x": real} | {k: p.data for k, p in discriminator.parameters().items()},
         {"x": dreal} | {k: p.grad for k, p in discriminator.parameters().items()},
         seed,
     )
     fake, fake_ctx = generator.forward(z, labels)
     logits, ctx = discriminator.forward(fake, labels)
-    dfake = discriminator.backward(gan_loss(logits, REAL)[1], ctx, need_dparams=False)
+    dfake = discriminator.backward(loss.generator(logits)[1], ctx, need_dparams=False)
     dz = generator.backward(dfake, fake_ctx)
     yield from _rows(
         "G, loss through D",
-        lambda: gan_loss(discriminator(generator(z, labels), labels), REAL)[0],
+        lambda: loss.generator(discriminator(generator(z, labels), labels))[0],
         {"x": z} | {k: p.data for k, p in generator.parameters().items()},
         {"x": dz} | {k: p.grad for k, p in generator.parameters().items()},
         seed,

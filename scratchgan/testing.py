@@ -1,4 +1,4 @@
-"""Gradient checks: whether ``backward`` really is the derivative of ``forward``.
+"""Checks of a layer: its rules, and whether backward is the derivative of forward.
 
 For readers' own layers, for the tests and for ``scratchgan gradcheck``. Everything is
 computed in float64 by central differences, (f(θ + ε) - f(θ - ε)) / 2ε, whose error is
@@ -8,8 +8,9 @@ The upstream gradient is random on purpose. With ones, the input gradient of bat
 normalisation is zero and a ``backward`` that returns zeros would pass.
 """
 
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -69,13 +70,11 @@ def check_layer(
     tolerance: float = TOLERANCE,
     seed: int = 0,
 ) -> None:
-    """Check a layer's backward and that it keeps the rules of the layer protocol.
+    """Check that a layer keeps the rules of the layer protocol, and its gradients.
 
-    Compares dx and every parameter's gradient with numeric ones under a random
-    upstream gradient; then that arguments and parameters are not modified, that a
-    second backward from the same ctx gives the same dx and adds the same gradients
-    again, that a forward in between changes nothing, that both flags do what they say,
-    and that images in channels-last memory give the same results.
+    The rules come first, see `check_protocol`: with one of them broken, numbers would
+    differ for a reason that they do not tell. Then dx and every parameter's gradient
+    are compared with numeric ones under a random upstream gradient.
 
     Parameters
     ----------
@@ -94,17 +93,19 @@ def check_layer(
     Raises
     ------
     AssertionError
-        Naming the array or rule, with both numbers.
+        Naming the rule and what to do, or the array with both numbers.
+    ValueError
+        If x or a parameter is not float64.
     """
     state = layer.state_dict()
     try:
+        check_protocol(layer, x, labels, seed)
         errors = layer_gradient_errors(layer, x, labels=labels, seed=seed)
         for name, error in errors.items():
             assert error <= tolerance, (
                 f"{layer}: gradient of {name} differs from the numeric one by "
                 f"{error:.2e} of its largest element, more than {tolerance:.0e}"
             )
-        check_protocol(layer, x, labels, seed)
     finally:
         layer.load_state_dict(state)
         layer.zero_grad()
@@ -115,7 +116,8 @@ def layer_gradient_errors(
 ) -> dict[str, float]:
     """Return the relative error of dx (``"x"``) and of every parameter's gradient.
 
-    Parameters and raises as `check_layer`, but a large error is returned, not raised.
+    The second half of `check_layer`, which has the parameters; a large error is
+    returned, not raised.
     """
     _require_float64(layer, x)
     rng = _generator(seed)
@@ -125,8 +127,7 @@ def layer_gradient_errors(
     dy = _random_like(y, rng)
     layer.zero_grad()
     dx = layer.backward(dy, ctx)
-    dx_shape = getattr(dx, "shape", None)
-    assert dx_shape == x.shape, f"{layer}: dx has shape {dx_shape}, x has {x.shape}"
+    _expect_array(layer, "dx", dx, x)
     arrays = {"x": x} | {n: p.data for n, p in layer.parameters().items()}
     gradients = {"x": dx} | {n: p.grad for n, p in layer.parameters().items()}
 
@@ -225,19 +226,56 @@ def _derivatives(
     return np.array(analytic), np.array(numeric)
 
 
-def check_protocol(layer: Layer, x: Array, labels: Array | None, seed: int) -> None:
-    """Raise AssertionError where a layer breaks a rule of `scratchgan.nn.layer`.
+def check_protocol(
+    layer: Layer, x: Array, labels: Array | None = None, seed: int = 0
+) -> None:
+    """Check that a layer keeps the rules of `scratchgan.nn.layer`.
 
-    The second half of `check_layer`, which has the parameters and the rules.
+    The first half of `check_layer`, which has the parameters. ``forward`` returns
+    (y, ctx), ``backward`` has both flags, labels are there where they are wanted;
+    nobody's arrays are changed; gradients are added; a ctx is all that a backward
+    needs, and may be used again, and after other passes; both flags do what they say;
+    images in channels-last memory give the same results.
+
+    Raises
+    ------
+    AssertionError
+        Naming the first rule that is broken, and what to do.
+    ValueError
+        If x or a parameter is not float64.
     """
+    _require_float64(layer, x)
     arguments = () if labels is None else (labels,)
-    rng = _generator(seed)
+    _check_signatures(layer, x, arguments)
+    x, rng = x.copy(), _generator(seed)
     parameters = layer.parameters()
-    given_x = x.copy()
-    given = {name: p.data.copy() for name, p in parameters.items()}
-    y, ctx = layer.forward(x, *arguments)
+    arrays = {"x": x} | {f"parameter {n}": p.data for n, p in parameters.items()}
+    given = {name: array.copy() for name, array in arrays.items()}
+
+    def expect_unchanged(by: str) -> None:
+        for name, array in arrays.items():
+            assert np.array_equal(to_host(array), to_host(given[name])), (
+                f"{layer}: {by} changed {name}; arguments and parameters are only "
+                "read: work on a copy"
+            )
+
+    result = layer.forward(x, *arguments)
+    is_pair = isinstance(result, tuple) and len(result) == 2
+    assert is_pair, (
+        f"{layer}: forward returned {type(result).__name__}, expected (y, ctx): "
+        "return beside y what backward will need, or None"
+    )
+    y, ctx = result
+    expect_unchanged("forward")
+    _expect_array(layer, "y", y)
+    y = y.copy()
+    _assert_same(
+        layer, layer.forward(x, *arguments)[0], y, "y of the same x",
+        "forward must be a function of x; give a layer that draws at random "
+        "RepeatedDraws as its rng",
+    )  # fmt: skip
     dy = _random_like(y, rng)
-    given_dy = dy.copy()
+    arrays["dy"], given["dy"] = dy, dy.copy()
 
     def backward(context: Any, **flags: bool) -> tuple[Array | None, dict[str, Array]]:
         layer.zero_grad()
@@ -245,51 +283,113 @@ def check_protocol(layer: Layer, x: Array, labels: Array | None, seed: int) -> N
         return dx, {name: p.grad.copy() for name, p in parameters.items()}
 
     dx, grads = backward(ctx)
-    layer.backward(dy, ctx)
+    expect_unchanged("backward")
+    _expect_array(layer, "dx", dx, x)
+    dx = dx.copy()
+
+    again = layer.backward(dy, ctx)
+    rule = "a ctx may be used any number of times: backward must not change or empty it"
+    _assert_same(layer, again, dx, "dx of a second backward", rule)
     for name, parameter in parameters.items():
-        _assert_same(layer, parameter.grad, 2 * grads[name], f"second d{name}")
+        _assert_same(
+            layer, parameter.grad, 2 * grads[name], f"second d{name}",
+            "backward adds to what is in grad, grad += ..., and never sets it",
+        )  # fmt: skip
 
     layer.forward(_random_like(x, rng), *arguments)
     again, grads_again = backward(ctx)
-    _assert_same(layer, again, dx, "dx after another forward")
+    rule = "what backward needs belongs into ctx; self is shared by all passes"
+    _assert_same(layer, again, dx, "dx after another forward", rule)
     for name in parameters:
-        _assert_same(layer, grads_again[name], grads[name], f"d{name} after a forward")
+        what = f"d{name} after another forward"
+        _assert_same(layer, grads_again[name], grads[name], what, rule)
 
     nothing, only_grads = backward(ctx, need_dx=False)
-    assert nothing is None, f"{layer}: need_dx=False returned {type(nothing).__name__}"
+    assert nothing is None, (
+        f"{layer}: need_dx=False returned {type(nothing).__name__}, expected None"
+    )
     only_dx, untouched = backward(ctx, need_dparams=False)
-    _assert_same(layer, only_dx, dx, "dx with need_dparams=False")
+    rule = "a flag leaves out work and changes nothing else"
+    _assert_same(layer, only_dx, dx, "dx with need_dparams=False", rule)
     for name in parameters:
-        _assert_same(layer, only_grads[name], grads[name], f"d{name}, need_dx=False")
+        what = f"d{name} with need_dx=False"
+        _assert_same(layer, only_grads[name], grads[name], what, rule)
         assert not to_host(untouched[name]).any(), (
-            f"{layer}: need_dparams=False changed d{name}"
+            f"{layer}: need_dparams=False changed d{name}, expected grad left alone"
         )
-
-    _assert_same(layer, x, given_x, "the caller's x")
-    _assert_same(layer, dy, given_dy, "the caller's dy")
-    for name, parameter in parameters.items():
-        _assert_same(layer, parameter.data, given[name], f"parameter {name}")
+    expect_unchanged("backward")
 
     if x.ndim == 4:
         channels_last = x.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
         y_last, ctx_last = layer.forward(channels_last, *arguments)
         dx_last, grads_last = backward(ctx_last)
-        _assert_same(layer, y_last, y, "y of channels-last x")
-        _assert_same(layer, dx_last, dx, "dx of channels-last x")
+        rule = "shapes are NCHW, but the order in memory is free: assume none"
+        _assert_same(layer, y_last, y, "y of channels-last x", rule)
+        _assert_same(layer, dx_last, dx, "dx of channels-last x", rule)
         for name in parameters:
-            _assert_same(layer, grads_last[name], grads[name], f"channels-last d{name}")
+            what = f"channels-last d{name}"
+            _assert_same(layer, grads_last[name], grads[name], what, rule)
 
 
-def _assert_same(layer: Layer, got: Array, expected: Array, what: str) -> None:
-    """Equal up to the order of summation."""
+def _check_signatures(layer: Layer, x: Array, arguments: tuple[Array, ...]) -> None:
+    """Raise where forward does not take these arguments, or backward no flags."""
+    problem = "takes_labels is False" if arguments and not layer.takes_labels else ""
+    try:
+        inspect.signature(layer.forward).bind(x, *arguments)
+    except TypeError as error:
+        problem = str(error)
+    given = "x and labels" if arguments else "x alone"
+    assert not problem, (
+        f"{layer}: forward does not take {given}: {problem}; a layer that takes labels "
+        "has takes_labels = True and forward(self, x, labels), and is checked with "
+        "labels=one_hot(...); others have and get none"
+    )
+    for one in _with_layers_inside(layer):
+        flags = inspect.signature(one.backward).parameters
+        takes_any = any(flag.kind is flag.VAR_KEYWORD for flag in flags.values())
+        missing = [
+            name
+            for name in ("need_dx", "need_dparams")
+            if not takes_any and (name not in flags or flags[name].default is not True)
+        ]
+        assert not missing, (
+            f"{one}: backward has no keyword {' and no '.join(missing)}; write "
+            "def backward(self, dy, ctx, *, need_dx=True, need_dparams=True)"
+        )
+
+
+def _with_layers_inside(layer: Layer) -> Iterator[Layer]:
+    yield layer
+    for child in layer.children().values():
+        yield from _with_layers_inside(child)
+
+
+def _expect_array(layer: Layer, name: str, got: Any, x: Array | None = None) -> None:
+    """Raise unless it is an array of float64, and of x's shape if x is given."""
+    assert hasattr(got, "dtype"), (
+        f"{layer}: {name} is {type(got).__name__}, expected an array"
+    )
+    assert x is None or got.shape == x.shape, (
+        f"{layer}: {name} has shape {got.shape}, expected that of x, {x.shape}"
+    )
+    assert got.dtype == np.float64, (
+        f"{layer}: {name} is {got.dtype} for an x of float64; results keep the dtype: "
+        "use Python's numbers, and no dtype of your own"
+    )
+
+
+def _assert_same(
+    layer: Layer, got: Array, expected: Array, what: str, rule: str
+) -> None:
+    """Raise unless both are equal up to the order of summation."""
     assert got.shape == expected.shape, (
-        f"{layer}: {what} has shape {got.shape}, expected {expected.shape}"
+        f"{layer}: {what} has shape {got.shape}, expected {expected.shape}; {rule}"
     )
     got, expected = to_host(got), to_host(expected)
     difference = float(np.abs(got - expected).max()) if got.size else 0.0
     scale = float(np.abs(expected).max()) if got.size else 0.0
     assert difference <= 1e-10 * (1 + scale), (
-        f"{layer}: {what} is not what it was: it differs by {difference:.2e}"
+        f"{layer}: {what} is not what it was, it differs by {difference:.2e}; {rule}"
     )
 
 
@@ -312,7 +412,8 @@ def _require_float64(layer: Layer, x: Array) -> None:
     dtypes = {"x": x.dtype} | {n: p.data.dtype for n, p in layer.parameters().items()}
     for name, dtype in dtypes.items():
         if dtype != np.float64:
+            cure = "x.astype" if name == "x" else "the layer's dtype="
             raise ValueError(
-                f"{layer}: {name} is {dtype}, gradient checks need float64; "
-                'build the layer with dtype="float64"'
+                f"{layer}: {name} is {dtype}, gradient checks need float64 in x and in "
+                f'all parameters; use {cure}("float64")'
             )

@@ -1,4 +1,4 @@
-"""What the code is compared with: every layer and four GANs, written in PyTorch.
+"""What the code is compared with: every layer and six GANs, written in PyTorch.
 
 The cases are shared by the tests against PyTorch itself, by those against the numbers
 that ``record_oracles.py`` took from it, and by those that need no oracle. Inputs and
@@ -9,12 +9,13 @@ imported where it is used; tests skip without it.
 import itertools
 import json
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from scratchgan.functional.gan_losses import GAN_LOSSES
 from scratchgan.functional.labels import one_hot
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.models.dcgan import Discriminator, Generator
@@ -35,7 +36,7 @@ from scratchgan.nn import (
     Tanh,
 )
 from scratchgan.testing import RepeatedDraws
-from scratchgan.training.step import Batch, Gan, train_step
+from scratchgan.training.step import Batch, Gan, StepSettings, train_step
 
 RECORDED = Path(__file__).parent / "recorded"
 RECORD_COMMAND = "python -m tests.record_oracles"
@@ -340,6 +341,11 @@ class TrainCase:
     adam: dict = field(default_factory=dict)
     batch_size: int = 5
     darkest: float = -1.0
+    loss: str = "bce"
+
+    @property
+    def settings(self):
+        return StepSettings(self.update_order, GAN_LOSSES[self.loss])
 
     @property
     def batches_a_step(self):
@@ -569,7 +575,13 @@ TRAININGS = {
         "tensorflow",
         _tensorflow,
         {"lr": 2e-3},
+        loss="softmax",
     ),
+}
+_EXAMPLE = TRAININGS["pytorch example"]
+TRAININGS |= {
+    "least squares": replace(_EXAMPLE, loss="least-squares", update_order="tensorflow"),
+    "hinge": replace(_EXAMPLE, loss="hinge"),
 }
 
 
@@ -626,7 +638,7 @@ def our_training(name, gan=None, dtype="float64", place=lambda array: array):
             gan,
             batches,
             lambda count, unused=unused: place(next(unused)[:count]),
-            TRAININGS[name].update_order,
+            TRAININGS[name].settings,
         )
         yield float(losses.loss_d), float(losses.loss_g), gan
 
@@ -637,9 +649,10 @@ def torch_training(name):
     The arrays are those of ``state_dict`` of our networks, by the same names.
     """
     torch = pytest.importorskip("torch")
-    import torch.nn.functional as F  # noqa: N812
+    from scratchgan.bench.torch_network import GAN_LOSSES as TORCH_LOSSES
 
     case = TRAININGS[name]
+    loss_of_d, loss_of_g = TORCH_LOSSES[case.loss]
     gan = build_gan(name)
     g, d = (network.double() for network in case.build_torch())
     copy_parameters(gan.generator, g)
@@ -653,25 +666,19 @@ def torch_training(name):
     adam_g = torch.optim.Adam(g.parameters(), **settings)
     adam_d = torch.optim.Adam(d.parameters(), **settings)
 
-    def loss_of(logits, target):
-        if logits.shape[1] == 1:
-            targets = torch.full_like(logits, target)
-            return F.binary_cross_entropy_with_logits(logits, targets)
-        return F.cross_entropy(logits, torch.full((len(logits),), target))
-
     def run(network, x, labels):
         return network(x) if labels is None else network(x, labels)
 
     def update_d(real, labels, fake):
         adam_d.zero_grad()
-        loss = loss_of(run(d, real, labels), 1) + loss_of(run(d, fake, labels), 0)
+        loss = loss_of_d(run(d, real, labels), 1) + loss_of_d(run(d, fake, labels), 0)
         loss.backward()
         adam_d.step()
         return loss.item()
 
     def update_g(fake, labels):
         adam_g.zero_grad()
-        loss = loss_of(run(d, fake, labels), 1)
+        loss = loss_of_g(run(d, fake, labels))
         loss.backward()
         adam_g.step()
         return loss.item()

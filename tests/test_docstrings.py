@@ -29,7 +29,6 @@ MUST_HAVE_PARAMETERS = [
     conv.conv2d_weight_grad,
     losses.bce_with_logits,
     losses.softmax_cross_entropy,
-    losses.class_cross_entropy,
     Generator,
     Discriminator,
     Adam,

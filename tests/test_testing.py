@@ -6,7 +6,9 @@ import pytest
 from scratchgan import testing
 from scratchgan.nn import (
     BatchNorm2d,
+    ConcatLabels,
     Conv2d,
+    Dropout,
     Layer,
     LeakyReLU,
     Linear,
@@ -15,7 +17,12 @@ from scratchgan.nn import (
     Sequential,
     Tanh,
 )
-from scratchgan.testing import check_layer, gradient_errors, layer_gradient_errors
+from scratchgan.testing import (
+    check_layer,
+    check_protocol,
+    gradient_errors,
+    layer_gradient_errors,
+)
 from tests.oracles import LAYERS, build_layer, randomise
 
 DOUBLE = {"dtype": "float64"}
@@ -47,7 +54,7 @@ class NoVarianceTerm(BatchNorm2d):
         if not need_dx:
             return None
         m = dy.size // self.features
-        dx = dy - self._along(self._sum(lambda v: v, dy)) / m
+        dx = dy - self._along(self._sum(dy)) / m
         return dx * ctx.inv_std * self._along(self.gamma.data)
 
 
@@ -230,6 +237,65 @@ class NothingReturned(Tanh):
         return None
 
 
+class ForgetsContext(Tanh):
+    def forward(self, x):
+        return super().forward(x)[0]
+
+
+class ReturnsThree(Tanh):
+    def forward(self, x):
+        return *super().forward(x), x
+
+
+class ReturnsANumber(Tanh):
+    def forward(self, x):
+        return float(x.sum()), None
+
+
+class SingleY(Tanh):
+    def forward(self, x):
+        y, ctx = super().forward(x)
+        return y.astype("float32"), ctx
+
+
+class SingleDx(Tanh):
+    def backward(self, dy, ctx, **flags):
+        dx = super().backward(dy, ctx, **flags)
+        return None if dx is None else dx.astype("float32")
+
+
+class NoFlags(Tanh):
+    def backward(self, dy, ctx):
+        return super().backward(dy, ctx)
+
+
+class OneFlag(Tanh):
+    def backward(self, dy, ctx, *, need_dx=True):
+        return super().backward(dy, ctx, need_dx=need_dx)
+
+
+class FlagsWithoutDefaults(Tanh):
+    def backward(self, dy, ctx, need_dx, need_dparams):
+        return super().backward(dy, ctx, need_dx=need_dx)
+
+
+class WantsLabels(Tanh):
+    def forward(self, x, labels):
+        return super().forward(x)
+
+
+class AnnouncesLabels(Tanh):
+    takes_labels = True
+
+
+class CountsItsCalls(Tanh):
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x * self.calls)
+
+
 class StepFunction(Layer):
     """Its derivative is zero, so that a comparison of gradients proves nothing."""
 
@@ -287,22 +353,26 @@ BROKEN = {
         (5, 4),
         "gradient of weight differs",
     ),
-    "x modified in forward": (linear(ModifiesX), (5, 4), "gradient of x differs"),
+    "x modified in forward": (
+        linear(ModifiesX),
+        (5, 4),
+        "forward changed x; arguments",
+    ),
     "x modified in backward": (
         linear(ModifiesXInBackward),
         (5, 4),
-        "gradient of weight differs",
+        "backward changed x; arguments",
     ),
-    "dy modified": (linear(ModifiesDy), (5, 4), "gradient of x differs"),
+    "dy modified": (linear(ModifiesDy), (5, 4), "backward changed dy"),
     "parameter modified in backward": (
         linear(ModifiesParameter),
         (5, 4),
-        "gradient of x differs",
+        "backward changed parameter weight",
     ),
     "parameter modified in forward": (
         linear(ModifiesParameterInForward),
         (5, 4),
-        "gradient of x differs",
+        "forward changed parameter bias",
     ),
     **{
         f"{array} modified where nothing else shows it": (
@@ -311,9 +381,9 @@ BROKEN = {
             message,
         )
         for array, message in (
-            ("x", "the caller's x is not what it was"),
-            ("dy", "the caller's dy is not what it was"),
-            ("weight", "parameter weight is not what it was"),
+            ("x", "backward changed x"),
+            ("dy", "backward changed dy"),
+            ("weight", "backward changed parameter weight"),
         )
     },
     "dx although need_dx=False": (
@@ -334,20 +404,91 @@ BROKEN = {
     "no gradients with need_dx=False": (
         linear(NoGradientsWithoutDx),
         (5, 4),
-        "dweight, need_dx=False",
+        "dweight with need_dx=False",
     ),
-    "gradients overwritten": (linear(OverwritesGradients), (5, 4), "second dweight"),
-    "state kept on self": (KeepsStateOnSelf, maps, "dx after another forward"),
-    "input kept on self": (linear(KeepsInputOnSelf), (5, 4), "dweight after a forward"),
-    "context used up": (UsesItsContextUp, maps, "dx after another forward"),
+    "gradients overwritten": (
+        linear(OverwritesGradients),
+        (5, 4),
+        r"second dweight.*grad \+= ...",
+    ),
+    "state kept on self": (KeepsStateOnSelf, maps, "dx after another forward.*ctx"),
+    "input kept on self": (
+        linear(KeepsInputOnSelf),
+        (5, 4),
+        "dweight after another forward",
+    ),
+    "context used up": (UsesItsContextUp, maps, "dx of a second backward.*ctx"),
     "memory order assumed": (AssumesMemoryOrder, maps, "channels-last"),
     "memory order assumed for weights": (
         lambda: AssumesMemoryOrderInWeightGradient(4, 2, 3, **DOUBLE),
         maps,
         "channels-last",
     ),
-    "dx of another shape": (WrongShape, maps, "dx has shape"),
-    "nothing returned": (NothingReturned, maps, "dx has shape None"),
+    "dx of another shape": (
+        WrongShape,
+        maps,
+        r"dx has shape \(1, 4, 5, 3\), expected that of x, \(3, 4, 5, 3\)",
+    ),
+    "context forgotten": (
+        ForgetsContext,
+        maps,
+        r"forward returned ndarray, expected \(y, ctx\)",
+    ),
+    "context forgotten, two images": (
+        ForgetsContext,
+        (2, 4),
+        r"forward returned ndarray, expected \(y, ctx\)",
+    ),
+    "three things returned": (
+        ReturnsThree,
+        maps,
+        r"forward returned tuple, expected \(y, ctx\)",
+    ),
+    "y is no array": (ReturnsANumber, maps, "y is float, expected an array"),
+    "y of another dtype": (SingleY, maps, "y is float32 for an x of float64"),
+    "dx of another dtype": (SingleDx, maps, "dx is float32 for an x of float64"),
+    "backward without flags": (
+        NoFlags,
+        maps,
+        r"backward has no keyword need_dx and no need_dparams; write def backward\(",
+    ),
+    "backward with one flag": (
+        OneFlag,
+        maps,
+        "backward has no keyword need_dparams; write",
+    ),
+    "flags that must be given": (
+        FlagsWithoutDefaults,
+        maps,
+        "backward has no keyword need_dx and no need_dparams; write",
+    ),
+    "backward without flags deep inside": (
+        lambda: Sequential(a=Sequential(b=Tanh(), c=NoFlags())),
+        maps,
+        r"^NoFlags\(\): backward has no keyword need_dx",
+    ),
+    "labels wanted and not announced": (
+        WantsLabels,
+        maps,
+        "forward does not take x alone: missing a required argument: 'labels'; "
+        "a layer that takes labels has takes_labels = True",
+    ),
+    "labels announced and not taken": (
+        AnnouncesLabels,
+        maps,
+        "forward does not take x and labels: too many positional arguments",
+    ),
+    "another y each time": (
+        CountsItsCalls,
+        maps,
+        "y of the same x is not what it was.*RepeatedDraws",
+    ),
+    "drawn at random": (
+        lambda: Dropout(0.5, rng=np.random.default_rng(0)),
+        maps,
+        "y of the same x is not what it was.*RepeatedDraws",
+    ),
+    "nothing returned": (NothingReturned, maps, "dx is NoneType, expected an array"),
     "zero derivative": (StepFunction, maps, "numeric gradient of x is nearly zero"),
     "parameter without effect": (
         UnusedParameter,
@@ -373,8 +514,9 @@ def test_broken_layer_is_rejected(fault, seed, rng):
     layer = build()
     randomise(layer, rng)
     x = x(rng) if callable(x) else maps(rng, x)
+    labels = np.eye(len(x)) if isinstance(layer, AnnouncesLabels) else None
     with pytest.raises(AssertionError, match=message):
-        check_layer(layer, x, seed=seed)
+        check_layer(layer, x, labels=labels, seed=seed)
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -382,6 +524,43 @@ def test_broken_layer_is_rejected(fault, seed, rng):
 def test_right_layer_is_accepted_whatever_the_seed(name, seed):
     layer, x, labels = build_layer(name)
     check_layer(layer, x, labels=labels, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("layer", "labels", "message"),
+    [
+        (ConcatLabels(3), None, "does not take x alone: missing .*labels=one_hot"),
+        (Tanh(), np.eye(3), "does not take x and labels: "),
+        (Sequential(a=Tanh()), np.eye(3), None),  # hands them to nobody
+        (Sequential(a=Tanh()), None, None),
+    ],
+)
+def test_labels_are_asked_for_where_they_are_wanted(layer, labels, message, rng):
+    if message is None:
+        check_layer(layer, maps(rng), labels=labels)
+        return
+    with pytest.raises(AssertionError, match=message):
+        check_layer(layer, maps(rng), labels=labels)
+
+
+def test_layers_by_position_are_refused_before_they_are_checked():
+    with pytest.raises(TypeError, match=r"as in Sequential\(conv=Conv2d"):
+        Sequential(Tanh(), Linear(3, 2))
+
+
+def test_protocol_alone_says_nothing_of_gradients(rng):
+    check_protocol(WrongFactor(), maps(rng))
+    with pytest.raises(AssertionError, match="forward changed x"):
+        check_protocol(linear(ModifiesX)(), maps(rng, (5, 4)))
+
+
+@pytest.mark.parametrize("broken", [ModifiesX, ModifiesXInBackward])
+def test_the_callers_x_stays_whatever_the_layer_does(broken, rng):
+    x = maps(rng, (5, 4))
+    given = x.copy()
+    with pytest.raises(AssertionError, match="changed x"):
+        check_layer(linear(broken)(), x)
+    np.testing.assert_array_equal(x, given)
 
 
 def test_large_arrays_are_sampled_and_still_accepted(rng):
@@ -397,6 +576,7 @@ def test_large_arrays_are_sampled_and_still_accepted(rng):
         (Linear(3, 2), np.ones((2, 3)), "weight is float32"),
         (Linear(3, 2, **DOUBLE), np.ones((2, 3), "float32"), "x is float32"),
         (Tanh(), np.ones((2, 3), "float32"), "x is float32"),
+        (Tanh(), np.ones((2, 3), int), "x is int64"),
     ],
 )
 def test_float32_is_refused(check, layer, x, named):

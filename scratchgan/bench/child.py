@@ -19,7 +19,7 @@ from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig, config_from_dict
 from scratchgan.training.run.state import new_state
-from scratchgan.training.step import train_step
+from scratchgan.training.step import StepSettings, train_step
 
 
 def main() -> None:
@@ -44,6 +44,7 @@ def our_step(config: TrainConfig, threads: int) -> Callable[[], None]:
     reuse_freed_memory()
     set_thread_count(threads)
     state, batches = new_state(config, CPU), random_batches(config, CPU)
+    settings = StepSettings.of(config)
 
     def step() -> None:
         with one_blas_thread():
@@ -51,7 +52,7 @@ def our_step(config: TrainConfig, threads: int) -> Callable[[], None]:
                 state.gan,
                 batches,
                 lambda count: draw_latent(config.network, count, state.rng),
-                config.update_order,
+                settings,
             )
 
     return step

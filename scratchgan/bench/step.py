@@ -24,7 +24,7 @@ from scratchgan.training.forecast.device_memory import step_memory
 from scratchgan.training.forecast.trial import random_batch
 from scratchgan.training.recorded_step import RecordedStep
 from scratchgan.training.run.state import TrainingState, new_state
-from scratchgan.training.step import Batch, StepLosses, train_step
+from scratchgan.training.step import Batch, StepLosses, StepSettings, train_step
 
 WARM_UP_STEPS = 3
 """The third is recorded where steps are."""
@@ -86,9 +86,8 @@ def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
     def draw_z(count: int) -> np.ndarray:
         return draw_latent(config.network, count, state.rng)
 
-    recorded = RecordedStep(
-        state.gan, device, draw_z, config.update_order, config.batch_size
-    )
+    settings = StepSettings.of(config, check_finite=False)
+    recorded = RecordedStep(state.gan, device, draw_z, settings, config.batch_size)
 
     def make_step() -> StepLosses:
         if config.cuda_graph:
@@ -97,8 +96,7 @@ def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
             state.gan,
             batches,
             lambda count: device.put(draw_z(count)),
-            config.update_order,
-            check_finite=False,
+            settings,
         )
 
     for number in range(WARM_UP_STEPS + steps):
@@ -171,8 +169,7 @@ def count_step(config: TrainConfig, device: Device) -> StepCounts:
             state.gan,
             batches,
             lambda count: device.put(draw_latent(config.network, count, state.rng)),
-            config.update_order,
-            check_finite=False,
+            StepSettings.of(config, check_finite=False),
         )
 
     step()  # the first also moves the parameters together

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from scratchgan.functional.gan_losses import FAKE, REAL
 from scratchgan.nn import (
     BatchNorm1d,
     BatchNorm2d,
@@ -27,7 +28,7 @@ from scratchgan.nn import (
     Tanh,
 )
 from scratchgan.training.config import TrainConfig
-from scratchgan.training.step import FAKE, REAL, Batch
+from scratchgan.training.step import Batch
 
 
 class WithLabels(nn.Module):
@@ -145,6 +146,32 @@ def _with_parameters(module: nn.Module, weight: object, bias: object) -> nn.Modu
     return module
 
 
+def _cross_entropy(logits: torch.Tensor, target: int) -> torch.Tensor:
+    goal = torch.full_like(logits, float(target))
+    return F.binary_cross_entropy_with_logits(logits, goal)
+
+
+def _softmax(logits: torch.Tensor, target: int) -> torch.Tensor:
+    return F.cross_entropy(logits, torch.full((len(logits),), target))
+
+
+def _least_squares(logits: torch.Tensor, target: int) -> torch.Tensor:
+    return F.mse_loss(logits, torch.full_like(logits, float(target))) / 2
+
+
+def _hinge(logits: torch.Tensor, target: int) -> torch.Tensor:
+    return F.relu(1 - logits if target == REAL else 1 + logits).mean()
+
+
+GAN_LOSSES = {
+    "bce": (_cross_entropy, lambda logits: _cross_entropy(logits, REAL)),
+    "softmax": (_softmax, lambda logits: _softmax(logits, REAL)),
+    "least-squares": (_least_squares, lambda logits: _least_squares(logits, REAL)),
+    "hinge": (_hinge, lambda logits: -logits.mean()),
+}
+"""Name: (D's loss on logits for a target, G's loss on logits)."""
+
+
 def make_step(
     config: TrainConfig,
     generator: Layer,
@@ -159,7 +186,7 @@ def make_step(
     Parameters
     ----------
     config : TrainConfig
-        Update order and optimiser.
+        Update order, loss and optimiser.
     generator, discriminator : Layer
         Ours, whose weights the PyTorch networks start from.
     batches : list of Batch
@@ -190,11 +217,7 @@ def make_step(
         for batch in batches
     ]
 
-    def loss(logits: torch.Tensor, target: int) -> torch.Tensor:
-        if logits.shape[1] == 1:
-            goal = torch.full_like(logits, float(target))
-            return F.binary_cross_entropy_with_logits(logits, goal)
-        return F.cross_entropy(logits, torch.full((len(logits),), target))
+    loss_of_d, loss_of_g = GAN_LOSSES[config.loss]
 
     def fakes(like: tuple) -> torch.Tensor:
         images, labels = like
@@ -203,16 +226,16 @@ def make_step(
     def update_d(real: tuple, fake: torch.Tensor) -> float:
         images, labels = real
         D.zero_grad()
-        loss_real = loss(D(images, labels), REAL)
+        loss_real = loss_of_d(D(images, labels), REAL)
         loss_real.backward()
-        loss_fake = loss(D(fake.detach(), labels), FAKE)
+        loss_fake = loss_of_d(D(fake.detach(), labels), FAKE)
         loss_fake.backward()
         adam_d.step()
         return (loss_real + loss_fake).item()
 
     def update_g(fake: torch.Tensor, labels: torch.Tensor | None) -> float:
         G.zero_grad()
-        loss_g = loss(D(fake, labels), REAL)
+        loss_g = loss_of_g(D(fake, labels))
         loss_g.backward()
         adam_g.step()
         return loss_g.item()

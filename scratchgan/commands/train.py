@@ -17,7 +17,12 @@ from scratchgan.commands.options import (
 from scratchgan.commands.progress import progress_bar
 from scratchgan.errors import ConfigError
 from scratchgan.models.architecture import NetworkConfig
-from scratchgan.training.config import UPDATE_ORDERS, TrainConfig, config_to_dict
+from scratchgan.training.config import (
+    LOSSES,
+    UPDATE_ORDERS,
+    TrainConfig,
+    config_to_dict,
+)
 from scratchgan.training.presets import DEFAULT_PRESET, PRESETS
 
 RESUME_NEWEST = ""
@@ -73,6 +78,7 @@ OPTIONS = (
     click.option("--decay-epochs", type=POSITIVE, help="Epochs in which it falls, linearly."),
     click.option("--l2", type=click.FloatRange(min=0), help="L2 penalty on all parameters."),
     click.option("--update-order", type=click.Choice(UPDATE_ORDERS), help="How the updates of D and G take turns."),
+    click.option("--loss", type=click.Choice(list(LOSSES)), help="What D and G minimise; softmax gives D two outputs, the others one."),
     # What is written.
     click.option("--log-every", type=POSITIVE, help="Steps between log records."),
     click.option("--sample-every", type=POSITIVE, help="Steps between sample grids."),
@@ -132,6 +138,8 @@ def _configure_network(network: NetworkConfig, given: dict[str, Any]) -> Network
             max(1, round(width * given["base_channels"] / first))
             for width in network.widths
         )
+    if "loss" in given:
+        changes["logits"] = LOSSES[given["loss"]]
     if "conditional" in given:
         # The number of classes comes from the data; 10 stands for it until then.
         changes["classes"] = (network.classes or 10) if given["conditional"] else 0

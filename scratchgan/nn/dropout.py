@@ -10,8 +10,8 @@ class Dropout(Layer):
     """Inverted dropout, y = x · m with m = 0 or 1/(1 - rate), drawn for every element.
 
     An element is dropped with probability ``rate``; the others grow by 1/(1 - rate), so
-    that y is x on average. In eval mode y = x. The ctx is m, or None in eval mode, and
-    dx = dy · m.
+    that y is x on average. In eval mode y = x. The ctx is m, or in eval mode x's shape,
+    and dx = dy · m.
 
     The mask is drawn on the host, wherever x lives: one seed drops the same elements
     on every device.
@@ -53,10 +53,10 @@ class Dropout(Layer):
         self.rate = rate
         self.rng = rng or np.random.default_rng()
 
-    def forward(self, x: Array) -> tuple[Array, Array | None]:
+    def forward(self, x: Array) -> tuple[Array, Array | tuple[int, ...]]:
         """Return y of x's shape, and the mask."""
         if not self.training or self.rate == 0:
-            return x, None
+            return x, x.shape
         kept = self.rng.random(x.shape, dtype=np.float32) >= self.rate
         mask = kept.astype(x.dtype)
         mask /= 1 - self.rate
@@ -66,15 +66,23 @@ class Dropout(Layer):
     def backward(
         self,
         dy: Array,
-        ctx: Array | None,
+        ctx: Array | tuple[int, ...],
         *,
         need_dx: bool = True,
         need_dparams: bool = True,
     ) -> Array | None:
-        """Return dx = dy · mask."""
-        if not need_dx:
-            return None
-        return dy if ctx is None else dy * ctx
+        """Return dx = dy · mask.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If dy has another shape or dtype than y.
+        """
+        if isinstance(ctx, tuple):  # nothing was dropped
+            self._expect_gradient(dy, ctx)
+            return dy if need_dx else None
+        self._expect_gradient(dy, ctx.shape, ctx.dtype)
+        return dy * ctx if need_dx else None
 
     def __repr__(self) -> str:
         return f"Dropout({self.rate:g})"

@@ -75,6 +75,11 @@ class Layer:
             False returns None and skips the work; for a network's first layer.
         need_dparams : bool, default=True
             False leaves every ``grad`` alone and skips the work; for D while G learns.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If dy has another shape or dtype than y.
         """
         raise NotImplementedError(f"{type(self).__name__} is abstract")
 
@@ -178,14 +183,16 @@ class Layer:
         if x.dtype != dtype:
             raise TypeError(f"{self}: x is {x.dtype}, expected {dtype}")
 
-    def _expect_gradient(self, dy: Array, shape: tuple[int, ...], dtype: Any) -> None:
-        """Raise unless dy has exactly the shape and dtype of y."""
+    def _expect_gradient(
+        self, dy: Array, shape: tuple[int, ...], dtype: Any = None
+    ) -> None:
+        """Raise unless dy has exactly the shape of y and, if given, its dtype."""
         if tuple(dy.shape) != tuple(shape):
             raise ValueError(
                 f"{self}: dy has shape {tuple(dy.shape)}, expected that of y, "
                 f"{tuple(shape)}"
             )
-        if dy.dtype != dtype:
+        if dtype is not None and dy.dtype != dtype:
             raise TypeError(f"{self}: dy is {dy.dtype}, expected {dtype}")
 
     def __repr__(self) -> str:

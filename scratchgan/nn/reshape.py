@@ -1,5 +1,7 @@
 """Layers that only rearrange: flatten, reshape, and labels beside the input."""
 
+import math
+
 from scratchgan.backend import Array, get_array_module
 from scratchgan.kernels.arrays import packed_copy
 from scratchgan.nn.layer import Layer
@@ -37,7 +39,17 @@ class Reshape(Layer):
         need_dx: bool = True,
         need_dparams: bool = True,
     ) -> Array | None:
-        """Return dy in the shape of x."""
+        """Return dy in the shape of x.
+
+        Raises
+        ------
+        ValueError
+            If dy has another shape than y.
+        """
+        known = abs(math.prod(self.shape))
+        rest = math.prod(ctx[1:]) // known  # what -1 stands for
+        shape_of_one = (rest if size == -1 else size for size in self.shape)
+        self._expect_gradient(dy, (ctx[0], *shape_of_one))
         if not need_dx:
             return None
         return packed_copy(dy).reshape(ctx)
@@ -61,7 +73,7 @@ class ConcatLabels(Layer):
 
     This is how the conditional networks see the class: x (N, F) becomes (N, F + K) and
     x (N, C, H, W) becomes (N, C + K, H, W), where plane k is everywhere label k of its
-    image. Labels get no gradient. The ctx is the number of x's own channels.
+    image. Labels get no gradient. The ctx is the shape of x.
 
     Source: Radford et al. 2016, section 8.1; Mirza and Osindero 2014, arXiv 1411.1784.
 
@@ -76,7 +88,7 @@ class ConcatLabels(Layer):
     def __init__(self, classes: int) -> None:
         self.classes = classes
 
-    def forward(self, x: Array, labels: Array) -> tuple[Array, int]:
+    def forward(self, x: Array, labels: Array) -> tuple[Array, tuple[int, ...]]:
         """Return x with labels (N, K) of x's dtype appended along axis 1.
 
         Raises
@@ -98,13 +110,26 @@ class ConcatLabels(Layer):
         spatial = x.shape[2:]
         planes = labels.reshape(*labels.shape, *(1 for _ in spatial))
         planes = xp.broadcast_to(planes, (*labels.shape, *spatial))  # (N, K, H, W)
-        return xp.concatenate([x, planes], axis=1), x.shape[1]
+        return xp.concatenate([x, planes], axis=1), x.shape
 
     def backward(
-        self, dy: Array, ctx: int, *, need_dx: bool = True, need_dparams: bool = True
+        self,
+        dy: Array,
+        ctx: tuple[int, ...],
+        *,
+        need_dx: bool = True,
+        need_dparams: bool = True,
     ) -> Array | None:
-        """Return the part of dy that belongs to x."""
-        return dy[:, :ctx] if need_dx else None
+        """Return the part of dy that belongs to x.
+
+        Raises
+        ------
+        ValueError
+            If dy has another shape than y.
+        """
+        N, own, *spatial = ctx
+        self._expect_gradient(dy, (N, own + self.classes, *spatial))
+        return dy[:, :own] if need_dx else None
 
     def __repr__(self) -> str:
         return f"ConcatLabels({self.classes})"

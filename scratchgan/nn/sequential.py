@@ -26,8 +26,17 @@ class Sequential(Layer):
 
     Parameters
     ----------
+    *unnamed : Layer
+        Refused, with a message that says how to name them.
     **layers : Layer
-        In order of computation; the names become parts of parameter names.
+        In order of computation. Each has a name, because the names become parts of
+        parameter names: ``up1.conv.weight`` in a checkpoint or a message says what a
+        number would not, and stays what it is when a layer is put in between.
+
+    Raises
+    ------
+    TypeError
+        If layers have no names, or something is not a layer.
 
     Examples
     --------
@@ -39,7 +48,15 @@ class Sequential(Layer):
 
     takes_labels = True
 
-    def __init__(self, **layers: Layer) -> None:
+    def __init__(self, *unnamed: Layer, **layers: Layer) -> None:
+        if unnamed:
+            raise TypeError(
+                f"Sequential: {len(unnamed)} layers without a name, expected a name "
+                "for each, as in Sequential(conv=Conv2d(...), act=LeakyReLU())"
+            )
+        for name, layer in layers.items():
+            if not isinstance(layer, Layer):
+                raise TypeError(f"Sequential: {name} is {layer!r}, expected a Layer")
         self.layers = layers
 
     def __call__(self, x: Array, labels: Array | None = None) -> Array:

@@ -9,6 +9,8 @@ from scratchgan.errors import ConfigError
 from scratchgan.models.architecture import NetworkConfig
 
 UPDATE_ORDERS = ("pytorch", "tensorflow", "alternating")
+LOSSES = {"bce": 1, "softmax": 2, "least-squares": 1, "hinge": 1}
+"""Name: logits that D has for it; see `scratchgan.functional.gan_losses`."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class TrainConfig:
     update_order : {"pytorch", "tensorflow", "alternating"}
         D then G on the same z; D then G on a fresh z; G on one batch then D on the
         next (the authors').
+    loss : {"bce", "softmax", "least-squares", "hinge"}
+        What D and G minimise.
     batch_size : int
         Images in a batch.
     epochs : float or None
@@ -71,6 +75,7 @@ class TrainConfig:
     dataset_sha256: str = ""
     split: str = "train"
     update_order: str = "pytorch"
+    loss: str = "bce"
     batch_size: int = 128
     epochs: float | None = 25
     steps: int | None = None
@@ -100,6 +105,15 @@ class TrainConfig:
             raise ConfigError(
                 f"update order {self.update_order!r} is not known; "
                 f"use one of {', '.join(UPDATE_ORDERS)}"
+            )
+        if self.loss not in LOSSES:
+            raise ConfigError(
+                f"loss {self.loss!r} is not known; use one of {', '.join(LOSSES)}"
+            )
+        if self.network.logits != LOSSES[self.loss]:
+            raise ConfigError(
+                f"loss {self.loss!r} wants logits = {LOSSES[self.loss]}, the network "
+                f"has {self.network.logits}"
             )
         if self.batch_size < 2:
             raise ConfigError(
@@ -147,7 +161,9 @@ def config_from_dict(values: dict[str, Any]) -> TrainConfig:
         If a setting is unknown or missing: written by another version.
     """
     network = _from_dict(NetworkConfig, values.get("network", {}))
-    return _from_dict(TrainConfig, {**values, "network": network})
+    # Before there was a choice, the number of logits decided.
+    loss = "softmax" if network.logits == 2 else "bce"
+    return _from_dict(TrainConfig, {"loss": loss, **values, "network": network})
 
 
 def _from_dict(kind: type, values: dict[str, Any]) -> Any:

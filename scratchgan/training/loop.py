@@ -2,7 +2,7 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,13 @@ from scratchgan.training.run.state import (
     state_arrays,
     state_meta,
 )
-from scratchgan.training.step import Batch, StepLosses, refuse_loss, train_step
+from scratchgan.training.step import (
+    Batch,
+    StepLosses,
+    StepSettings,
+    refuse_loss,
+    train_step,
+)
 from scratchgan.training.stop import StopRequest
 
 FIGURE_EPOCHS = (1, 5)
@@ -190,6 +196,7 @@ class _Session:
         self.run = run
         self.device = device
         self.epoch_batches = epoch_batches
+        self.step_settings = StepSettings.of(state.config)
         self.losses: StepLosses | None = None
         self.feed: Feed | None = None
         self.recorded: RecordedStep | None = None
@@ -198,7 +205,7 @@ class _Session:
                 state.gan,
                 device,
                 self._draw_host_z,
-                state.config.update_order,
+                self.step_settings,
                 state.config.batch_size,
             )
         self.epoch_before = state.epoch  # of the step that was made last
@@ -355,8 +362,7 @@ class _Session:
                 self.state.gan,
                 batches,
                 self._draw_z,
-                self.config.update_order,
-                check_finite=check_finite,
+                replace(self.step_settings, check_finite=check_finite),
             )
         losses = self.recorded(batches)
         refuse_loss(losses.loss_d, "D", check_finite)

@@ -137,6 +137,7 @@ _PRESETS = (
         ),
         dataset="mnist",
         update_order="tensorflow",
+        loss="softmax",
         batch_size=128,
         epochs=None,
         steps=10_000,

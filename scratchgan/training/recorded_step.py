@@ -1,12 +1,13 @@
 """A training step recorded once as a CUDA graph, then repeated in one launch."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from scratchgan.backend import Array, Device
 from scratchgan.gpu.streams import RecordedWork, Upload
-from scratchgan.training.step import Batch, Gan, StepLosses, train_step
+from scratchgan.training.step import Batch, Gan, StepLosses, StepSettings, train_step
 
 WARM_UP_STEPS = 2
 """Made one launch at a time first: they compile kernels and give memory to cuBLAS."""
@@ -28,8 +29,8 @@ class RecordedStep:
         That GPU.
     draw_z : callable
         Takes a count and returns z on the host.
-    update_order : str
-        As in `train_step`.
+    settings : StepSettings
+        As in `train_step`, but losses are not looked at.
     batch_size : int
         Images in the batches that are repeated.
     """
@@ -39,13 +40,13 @@ class RecordedStep:
         gan: Gan,
         device: Device,
         draw_z: Callable[[int], np.ndarray],
-        update_order: str,
+        settings: StepSettings,
         batch_size: int,
     ) -> None:
         self._gan = gan
         self._device = device
         self._draw_z = draw_z
-        self._update_order = update_order
+        self._settings = replace(settings, check_finite=False)
         self._batch_size = batch_size
         self._warm_up = WARM_UP_STEPS
         self._work: RecordedWork | None = None
@@ -95,9 +96,7 @@ class RecordedStep:
     def _updates(
         self, batches: list[Batch], draw_z: Callable[[int], Array]
     ) -> StepLosses:
-        return train_step(
-            self._gan, batches, draw_z, self._update_order, check_finite=False
-        )
+        return train_step(self._gan, batches, draw_z, self._settings)
 
     def _put_z(self, count: int) -> Array:
         return self._device.put(self._draw_z(count))

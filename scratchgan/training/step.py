@@ -1,7 +1,8 @@
 """One training step: an update of D and an update of G.
 
-Losses, for logits a = D(x) and s the sigmoid (Radford et al. 2016; Goodfellow et al.
-2014, the non-saturating form)::
+What both minimise is a setting, see `scratchgan.functional.gan_losses`. The paper's,
+for logits a = D(x) and s the sigmoid (Radford et al. 2016; Goodfellow et al. 2014, the
+non-saturating form)::
 
     L_D = mean[-log s(a_real)] + mean[-log(1 - s(a_fake))]
     L_G = mean[-log s(a_fake)]
@@ -12,15 +13,10 @@ from dataclasses import dataclass
 
 from scratchgan.backend import Array
 from scratchgan.errors import NonFiniteError
-from scratchgan.functional.losses import (
-    bce_with_logits,
-    mean_real_probability,
-    softmax_cross_entropy,
-)
+from scratchgan.functional.gan_losses import FAKE, GAN_LOSSES, REAL, GanLoss
 from scratchgan.models.dcgan import Discriminator, Generator
 from scratchgan.optim.adam import Adam
-
-FAKE, REAL = 0, 1
+from scratchgan.training.config import UPDATE_ORDERS, TrainConfig
 
 
 @dataclass
@@ -50,6 +46,41 @@ class Batch:
 
 
 @dataclass(frozen=True)
+class StepSettings:
+    """How a step is made.
+
+    Attributes
+    ----------
+    update_order : {"pytorch", "tensorflow", "alternating"}
+        ``"pytorch"``: D, then G on the same z through the updated D. ``"tensorflow"``:
+        the same with a fresh z for G. ``"alternating"``: G on the first batch, then
+        D on the second with a fresh z, as the authors' code does; the first batch
+        gives G its size and labels only, so D learns from half of the images.
+    loss : GanLoss
+        What D and G minimise.
+    check_finite : bool
+        Raise as soon as a loss is not finite, before it reaches the weights. On a GPU
+        every look at a loss waits for the device.
+    """
+
+    update_order: str = "pytorch"
+    loss: GanLoss = GAN_LOSSES["bce"]
+    check_finite: bool = True
+
+    def __post_init__(self) -> None:
+        if self.update_order not in UPDATE_ORDERS:
+            raise ValueError(
+                f"update_order is {self.update_order!r}, expected one of "
+                f"{', '.join(UPDATE_ORDERS)}"
+            )
+
+    @classmethod
+    def of(cls, config: TrainConfig, *, check_finite: bool = True) -> "StepSettings":
+        """Return those of a run."""
+        return cls(config.update_order, GAN_LOSSES[config.loss], check_finite)
+
+
+@dataclass(frozen=True)
 class StepLosses:
     """What a step measured, as scalars that still live on the device.
 
@@ -58,7 +89,8 @@ class StepLosses:
     loss_d, loss_g : array of shape ()
         Before the respective update.
     p_real, p_fake : array of shape ()
-        D's mean probability of being real, for real images and for fake ones.
+        D's mean probability of being real, for real images and for fake ones; its mean
+        output with a loss that knows no probability.
     """
 
     loss_d: Array
@@ -71,9 +103,7 @@ def train_step(
     gan: Gan,
     batches: list[Batch],
     draw_z: Callable[[int], Array],
-    update_order: str,
-    *,
-    check_finite: bool = True,
+    settings: StepSettings,
 ) -> StepLosses:
     """Make one step, a D update and a G update, in the order asked for.
 
@@ -85,39 +115,33 @@ def train_step(
         One, or two for the alternating order.
     draw_z : callable
         Takes a count and returns z of shape (count, latent_dim) on the device.
-    update_order : {"pytorch", "tensorflow", "alternating"}
-        ``"pytorch"``: D, then G on the same z through the updated D. ``"tensorflow"``:
-        the same with a fresh z for G. ``"alternating"``: G on the first batch, then
-        D on the second with a fresh z, as the authors' code does; the first batch
-        gives G its size and labels only, so D learns from half of the images.
-    check_finite : bool, default=True
-        Raise as soon as a loss is not finite, before it reaches the weights. On a GPU
-        every look at a loss waits for the device.
+    settings : StepSettings
+        Order, loss, and whether losses are looked at.
 
     Raises
     ------
     NonFiniteError
-        If ``check_finite`` and a loss is not finite.
+        If losses are looked at and one is not finite.
     """
-    if update_order == "alternating":
+    if settings.update_order == "alternating":
         first, second = batches
         fake, fake_ctx = gan.generator.forward(draw_z(len(first.images)), first.labels)
-        loss_g = update_generator(gan, fake, fake_ctx, first.labels, check_finite)
+        loss_g = update_generator(gan, fake, fake_ctx, first.labels, settings)
         fake = gan.generator(draw_z(len(second.images)), second.labels)
-        loss_d, p_real, p_fake = update_discriminator(gan, second, fake, check_finite)
+        loss_d, p_real, p_fake = update_discriminator(gan, second, fake, settings)
         return StepLosses(loss_d, loss_g, p_real, p_fake)
 
     (batch,) = batches
     fake, fake_ctx = gan.generator.forward(draw_z(len(batch.images)), batch.labels)
-    loss_d, p_real, p_fake = update_discriminator(gan, batch, fake, check_finite)
-    if update_order == "tensorflow":
+    loss_d, p_real, p_fake = update_discriminator(gan, batch, fake, settings)
+    if settings.update_order == "tensorflow":
         fake, fake_ctx = gan.generator.forward(draw_z(len(fake)), batch.labels)
-    loss_g = update_generator(gan, fake, fake_ctx, batch.labels, check_finite)
+    loss_g = update_generator(gan, fake, fake_ctx, batch.labels, settings)
     return StepLosses(loss_d, loss_g, p_real, p_fake)
 
 
 def update_discriminator(
-    gan: Gan, batch: Batch, fake: Array, check_finite: bool
+    gan: Gan, batch: Batch, fake: Array, settings: StepSettings
 ) -> tuple[Array, Array, Array]:
     """Make D call real images real and fake ones fake; return (loss, p_real, p_fake).
 
@@ -125,20 +149,20 @@ def update_discriminator(
     take the statistics of each alone (authors' code); their gradients add up.
     """
     gan.adam_d.zero_grad()
-    losses, probabilities = [], []
+    losses, scores = [], []
     for images, target in ((batch.images, REAL), (fake, FAKE)):
         logits, ctx = gan.discriminator.forward(images, batch.labels)
-        loss, dlogits = gan_loss(logits, target)
-        refuse_loss(loss, "D", check_finite)
+        loss, dlogits = settings.loss.discriminator(logits, target)
+        refuse_loss(loss, "D", settings.check_finite)
         gan.discriminator.backward(dlogits, ctx, need_dx=False, keep_ctx=False)
         losses.append(loss)
-        probabilities.append(mean_real_probability(logits))
+        scores.append(settings.loss.score(logits))
     gan.adam_d.step()
-    return losses[0] + losses[1], *probabilities
+    return losses[0] + losses[1], *scores
 
 
 def update_generator(
-    gan: Gan, fake: Array, fake_ctx: list, labels: Array | None, check_finite: bool
+    gan: Gan, fake: Array, fake_ctx: list, labels: Array | None, settings: StepSettings
 ) -> Array:
     """Make D call G's images real; return the loss.
 
@@ -146,8 +170,8 @@ def update_generator(
     images and on into G.
     """
     logits, ctx = gan.discriminator.forward(fake, labels)
-    loss, dlogits = gan_loss(logits, REAL)
-    refuse_loss(loss, "G", check_finite)
+    loss, dlogits = settings.loss.generator(logits)
+    refuse_loss(loss, "G", settings.check_finite)
     dfake = gan.discriminator.backward(
         dlogits, ctx, need_dparams=False, keep_ctx=False
     )  # (N, C, H, W)
@@ -155,13 +179,6 @@ def update_generator(
     gan.generator.backward(dfake, fake_ctx, need_dx=False, keep_ctx=False)
     gan.adam_g.step()
     return loss
-
-
-def gan_loss(logits: Array, target: int) -> tuple[Array, Array]:
-    """Return (loss, dlogits): one logit has a sigmoid in its loss, two a softmax."""
-    if logits.shape[1] == 1:
-        return bce_with_logits(logits, float(target))
-    return softmax_cross_entropy(logits, target)
 
 
 def refuse_loss(loss: Array, network: str, check: bool) -> None:

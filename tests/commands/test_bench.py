@@ -14,7 +14,7 @@ from scratchgan.functional import parallel
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.presets import PRESETS
 from scratchgan.training.run.state import new_state
-from scratchgan.training.step import train_step
+from scratchgan.training.step import StepSettings, train_step
 
 
 @pytest.fixture(autouse=True)
@@ -165,7 +165,7 @@ def test_the_network_compared_with_learns_the_same(preset, channels_last):
     draw_z = draws_of_z(config)
     for _ in range(3):
         loss_d, loss_g = theirs()
-        ours = train_step(state.gan, batches, draw_z, config.update_order)
+        ours = train_step(state.gan, batches, draw_z, StepSettings.of(config))
         assert float(ours.loss_d) == pytest.approx(loss_d, rel=2e-3)
         assert float(ours.loss_g) == pytest.approx(loss_g, rel=2e-3)
 

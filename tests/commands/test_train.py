@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import subprocess
@@ -12,7 +13,9 @@ from click.testing import CliRunner
 from tiny import write_dataset
 
 from scratchgan.commands import main
+from scratchgan.training.config import LOSSES
 from scratchgan.training.presets import PRESETS
+from scratchgan.training.run.checkpoint import load_checkpoint, save_checkpoint
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--preset", "quick32", "--size", "8", "--base-channels", "2", "--batch-size"]
@@ -162,6 +165,57 @@ def test_dry_run_prints_everything_and_does_nothing(work):
     assert files_in(work) == before
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_trains_with_every_loss_and_keeps_it_on_resume(work, loss):
+    result = run("train", "--dataset", "tiny", *SMALL, 5, "--loss", loss)
+    assert result.exit_code == 0, result.output
+    folder = work / "runs" / "00001-tiny-quick32"
+    assert (folder / "samples" / "000005.png").is_file()
+    result = run("train", "--resume", "--steps", 7)
+    assert result.exit_code == 0, result.output
+    config = json.loads((folder / "config.json").read_text())
+    assert config["loss"] == loss
+    assert config["network"]["logits"] == LOSSES[loss]
+    log = [json.loads(x) for x in (folder / "log.jsonl").read_text().splitlines()]
+    assert log[-1]["step"] == 7
+    for record in log:
+        for name in ("loss_d", "loss_g", "p_real", "p_fake"):
+            assert math.isfinite(record[name])
+
+
+def test_the_loss_gives_a_preset_its_logits(work):
+    for args, loss, logits in (
+        (["--preset", "tf28"], "softmax", 2),
+        (["--preset", "tf28", "--loss", "hinge"], "hinge", 1),
+        (["--preset", "quick32"], "bce", 1),
+        (["--preset", "quick32", "--loss", "softmax"], "softmax", 2),
+    ):
+        settings = ["--dataset", "faces", "--size", "8", "--base-channels", "2"]
+        result = run("train", *settings, *args, "--dry-run")
+        assert result.exit_code == 0, result.output
+        assert f'"loss": "{loss}"' in result.stdout
+        assert f'"logits": {logits}' in result.stdout
+
+
+def test_loss_cannot_change_on_resume(work):
+    run("train", "--dataset", "tiny", *SMALL, 3)
+    result = run("train", "--resume", "--steps", 5, "--loss", "hinge")
+    assert result.exit_code == 2
+    assert "--loss cannot change when a run is resumed" in result.stderr
+
+
+def test_a_run_from_before_there_was_a_choice_of_loss_goes_on(work):
+    run("train", "--dataset", "tiny", *SMALL, 3)
+    folder = work / "runs" / "00001-tiny-quick32"
+    file = folder / "checkpoints" / "step-000003.h5"
+    arrays, meta = load_checkpoint(file)
+    del meta["config"]["loss"]
+    save_checkpoint(file, arrays, meta)
+    result = run("train", "--resume", "--steps", 5)
+    assert result.exit_code == 0, result.output
+    assert json.loads((folder / "config.json").read_text())["loss"] == "bce"
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_dry_run_of_every_preset_fits_its_parameters(work, preset, monkeypatch):
     # The forecast would build the paper's networks; its figures are tested elsewhere.
@@ -303,6 +357,7 @@ def test_output_folder_that_cannot_be_made(work):
         ["--batch-size", "1"],
         ["--beta1", "1"],
         ["--preset", "dcgan"],
+        ["--loss", "wasserstein"],
         ["--size", "big"],
         ["--resume", "--dry-run"],
     ],

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from scratchgan.backend import to_host
+from scratchgan.functional.labels import one_hot
 from scratchgan.functional.losses import (
     bce_with_logits,
-    class_cross_entropy,
     real_probability,
     sigmoid,
     softmax_cross_entropy,
@@ -152,45 +152,167 @@ def random_targets(rng, count, classes, dtype="float64"):
 
 
 @pytest.mark.parametrize("classes", [2, 7])
-def test_class_cross_entropy_is_its_formula_with_its_gradient(classes, rng):
+def test_softmax_cross_entropy_of_rows_is_its_formula_with_its_gradient(classes, rng):
     logits = rng.normal(0, 3, (5, classes))
     targets = random_targets(rng, 5, classes)
-    loss, dlogits = class_cross_entropy(logits, targets)
+    loss, dlogits = softmax_cross_entropy(logits, targets)
     losses = [
         math.log(sum(math.exp(v) for v in row)) - row[wanted]
         for row, wanted in zip(logits, targets.argmax(axis=1), strict=True)
     ]
     assert float(loss) == pytest.approx(np.mean(losses), rel=TOLERANCE)
-    numeric = numeric_gradient(lambda a: class_cross_entropy(a, targets)[0], logits)
+    numeric = numeric_gradient(lambda a: softmax_cross_entropy(a, targets)[0], logits)
     np.testing.assert_allclose(dlogits, numeric, atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_class_cross_entropy_of_one_class_is_that_of_a_whole_batch(dtype, rng):
+def test_rows_of_one_class_are_that_class_for_a_whole_batch(dtype, rng):
     logits = rng.normal(0, 3, (6, 3)).astype(dtype)
     targets = np.eye(3, dtype=dtype)[[1] * 6]
     logits.setflags(write=False)
-    loss, dlogits = class_cross_entropy(logits, targets)
+    loss, dlogits = softmax_cross_entropy(logits, targets)
     same_loss, same = softmax_cross_entropy(logits, 1)
     assert loss.dtype == dlogits.dtype == np.dtype(dtype)
-    np.testing.assert_allclose(loss, same_loss, rtol=1e-6)
-    np.testing.assert_allclose(dlogits, same, atol=1e-7)
+    np.testing.assert_array_equal(loss, same_loss)
+    np.testing.assert_array_equal(dlogits, same)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_class_cross_entropy_at_extreme_logits(dtype):
+def test_softmax_cross_entropy_of_rows_at_extreme_logits(dtype):
     logits = np.array([[1000.0, -1000.0], [-1e4, 1e4]], dtype)
-    loss, dlogits = class_cross_entropy(logits, np.eye(2, dtype=dtype)[[0, 0]])
+    loss, dlogits = softmax_cross_entropy(logits, np.eye(2, dtype=dtype)[[0, 0]])
     assert float(loss) == 1e4  # (0 + 2e4) / 2
     np.testing.assert_array_equal(dlogits, [[0.0, 0.0], [-0.5, 0.5]])
 
 
-def test_class_cross_entropy_on_every_device(rng, backend):
+def test_softmax_cross_entropy_of_rows_on_every_device(rng, backend):
     logits = rng.normal(0, 3, (5, 4)).astype("float32")
     targets = random_targets(rng, 5, 4, "float32")
-    expected = class_cross_entropy(logits, targets)
+    expected = softmax_cross_entropy(logits, targets)
     put = backend.device.put
     for got, wanted in zip(
-        class_cross_entropy(put(logits), put(targets)), expected, strict=True
+        softmax_cross_entropy(put(logits), put(targets)), expected, strict=True
     ):
         np.testing.assert_allclose(to_host(got), wanted, rtol=1e-6, atol=1e-7)
+
+
+# --- arguments ---------------------------------------------------------------------
+
+
+def test_bce_with_a_target_for_each_logit(rng):
+    logits, targets = rng.normal(0, 3, (5, 3)), rng.random((5, 3))
+    loss, dlogits = bce_with_logits(logits, targets)
+    each = [
+        bce_with_logits(np.array([[a]]), float(t))
+        for a, t in zip(logits.flat, targets.flat, strict=True)
+    ]
+    assert float(loss) == pytest.approx(np.mean([one for one, _ in each]))
+    by_each = np.reshape([d[0, 0] / 15 for _, d in each], (5, 3))
+    np.testing.assert_allclose(dlogits, by_each, rtol=TOLERANCE)
+    numeric = numeric_gradient(lambda a: bce_with_logits(a, targets)[0], logits)
+    np.testing.assert_allclose(dlogits, numeric, atol=1e-9)
+    same, _ = bce_with_logits(logits[:, :1], np.ones((5, 1)))
+    assert float(same) == float(bce_with_logits(logits[:, :1], 1.0)[0])
+
+
+@pytest.mark.parametrize("number", [0, 1, np.float32(1), np.int64(0), 0.5])
+def test_bce_keeps_the_dtype_whatever_number_the_target_is(number):
+    loss, dlogits = bce_with_logits(np.ones((3, 1), "float32"), number)
+    assert loss.dtype == dlogits.dtype == np.float32
+
+
+ONE, TWO = np.zeros((4, 1), "float32"), np.zeros((4, 2), "float32")
+SQUARE = np.zeros((4, 4), "float32")
+WRONG = {
+    "bce, a row of targets, which would make (4, 4)": (
+        bce_with_logits, ONE, np.ones(4, "float32"), ValueError,
+        r"target is of shape \(4,\), expected a number, or an array of shape \(4, 1\)",
+    ),
+    "bce, targets of another batch": (
+        bce_with_logits, ONE, np.ones((1, 1), "float32"), ValueError,
+        r"target is of shape \(1, 1\)",
+    ),
+    "bce, a list": (
+        bce_with_logits, ONE, [1.0] * 4, ValueError, "target is list, expected",
+    ),
+    "bce, none": (
+        bce_with_logits, ONE, None, ValueError, "target is NoneType, expected",
+    ),
+    "bce, targets of another dtype": (
+        bce_with_logits, ONE, np.ones((4, 1)), TypeError,
+        "target is float64, logits float32",
+    ),
+    "bce, a target that is no probability": (
+        bce_with_logits, ONE, 2, ValueError, r"target is 2, expected \[0, 1\]",
+    ),
+    "bce, a target that is no number": (
+        bce_with_logits, ONE, float("nan"), ValueError, "target is nan",
+    ),
+    "bce, logits without a second axis": (
+        bce_with_logits, ONE[:, 0], 1.0, ValueError,
+        r"logits have shape \(4,\), expected \(N, K\)",
+    ),
+    "bce, whole numbers for logits": (
+        bce_with_logits, ONE.astype(int), 1.0, TypeError, "logits are int64",
+    ),
+    "softmax, class indices where N = K": (
+        softmax_cross_entropy, SQUARE, np.array([0, 1, 2, 3]), ValueError,
+        r"target is of shape \(4,\), expected .*one_hot.* of shape \(4, 4\)",
+    ),
+    "softmax, class indices where N is not K": (
+        softmax_cross_entropy, TWO, np.array([0, 1, 1, 0]), ValueError,
+        r"target .* expected a class, or one_hot\(...\) of shape \(4, 2\)",
+    ),
+    "softmax, a list of classes": (
+        softmax_cross_entropy, SQUARE, [0, 1, 2, 3], ValueError,
+        "target is list, expected .*one_hot",
+    ),
+    "softmax, whole numbers for rows": (
+        softmax_cross_entropy, SQUARE, np.eye(4, dtype=int), TypeError,
+        "target is int64, logits float32",
+    ),
+    "softmax, one class too few": (
+        softmax_cross_entropy, SQUARE, np.zeros((4, 3), "float32"), ValueError,
+        r"target is of shape \(4, 3\)",
+    ),
+    "softmax, no such class": (
+        softmax_cross_entropy, TWO, 2, ValueError, "target is class 2, expected 0 to 1",
+    ),
+    "softmax, counted from the end": (
+        softmax_cross_entropy, TWO, -1, ValueError, "target is class -1",
+    ),
+    "softmax, a class that is no whole number": (
+        softmax_cross_entropy, TWO, 1.0, ValueError, "target is float, expected",
+    ),
+    "softmax, logits of maps": (
+        softmax_cross_entropy, SQUARE.reshape(4, 4, 1, 1), 1, ValueError,
+        r"logits have shape \(4, 4, 1, 1\)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong_arguments_are_refused_by_name(case):
+    function, logits, target, error, message = WRONG[case]
+    with pytest.raises(error, match=f"^{function.__name__}: {message}"):
+        function(logits, target)
+
+
+def test_one_hot_rows_are_what_the_message_says(rng):
+    logits = rng.normal(size=(4, 4)).astype("float32")
+    loss, _ = softmax_cross_entropy(logits, one_hot([2, 0, 1, 3], 4))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    expected = -np.log(p[range(4), [2, 0, 1, 3]]).mean()
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_nan_passes_through_to_where_losses_are_looked_at():
+    bad = np.array([[1.0, np.nan]])
+    for loss, dlogits in (
+        bce_with_logits(bad[:, 1:], 1.0),
+        softmax_cross_entropy(bad, 1),
+        softmax_cross_entropy(bad, np.eye(2)[[0]]),
+    ):
+        assert np.isnan(loss)
+        assert np.isnan(dlogits).all()

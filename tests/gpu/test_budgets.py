@@ -16,7 +16,7 @@ from scratchgan.models.latent import draw_latent
 from scratchgan.training.forecast.device_memory import step_memory
 from scratchgan.training.presets import PRESETS
 from scratchgan.training.run.state import new_state
-from scratchgan.training.step import train_step
+from scratchgan.training.step import StepSettings, train_step
 
 pytestmark = pytest.mark.gpu
 
@@ -42,8 +42,7 @@ class Step:
             self.state.gan,
             self.batches,
             self.draw_z,
-            self.config.update_order,
-            check_finite=False,
+            StepSettings.of(self.config, check_finite=False),
         )
 
     def draw_z(self, count):

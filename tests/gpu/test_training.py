@@ -28,7 +28,7 @@ from scratchgan.training.recorded_step import RecordedStep
 from scratchgan.training.run.checkpoint import load_checkpoint
 from scratchgan.training.run.folder import find_checkpoint
 from scratchgan.training.run.state import make_gan, new_state, state_arrays
-from scratchgan.training.step import Batch, train_step
+from scratchgan.training.step import Batch, StepSettings, train_step
 
 pytestmark = pytest.mark.gpu
 
@@ -76,7 +76,7 @@ def train_steps(gan, config, device, dtype, steps, first=0):
             gan,
             random_batches(config, device, dtype, step),
             draw_z,
-            config.update_order,
+            StepSettings.of(config),
         )
     return losses
 
@@ -100,7 +100,16 @@ def assert_same(ours, expected, tolerance):
 def test_float64_steps_equal_the_cpus(gpu, preset, products, request):
     if products == "several":
         request.getfixturevalue("launches_for_nothing")
-    config = small_preset(preset)
+    assert_steps_equal_the_cpus(gpu, small_preset(preset))
+
+
+@pytest.mark.parametrize("loss", ["least-squares", "hinge"])
+def test_steps_with_a_loss_without_kernels_equal_the_cpus(gpu, loss):
+    config = dataclasses.replace(small_preset("dcgan64"), loss=loss)
+    assert_steps_equal_the_cpus(gpu, config)
+
+
+def assert_steps_equal_the_cpus(gpu, config):
     gans = [gan_of(config, device, "float64") for device in (gpu.device, CPU)]
     losses = [
         train_steps(gan, config, device, "float64", 3)
@@ -129,10 +138,19 @@ def test_float64_steps_equal_after_a_change_of_device(gpu):
     assert_same(arrays_of(gan), arrays_of(expected), 1e-9)
 
 
-@pytest.mark.parametrize("preset", ["dcgan64", "mnist28c", "tf28"])
-def test_recorded_steps_equal_others(gpu, preset):
+@pytest.mark.parametrize(
+    ("preset", "changes"),
+    [
+        ("dcgan64", {}),
+        ("mnist28c", {}),
+        ("tf28", {}),
+        ("dcgan64", {"loss": "least-squares"}),
+        ("dcgan64", {"loss": "hinge"}),
+    ],
+)
+def test_recorded_steps_equal_others(gpu, preset, changes):
     """As a CUDA graph, across a batch of another size and a change of lr."""
-    config = small_preset(preset)
+    config = dataclasses.replace(small_preset(preset), **changes)
     results = []
     for recorded in (False, True):
         state = new_state(config, gpu.device)
@@ -142,7 +160,9 @@ def test_recorded_steps_equal_others(gpu, preset):
             return draw_latent(config.network, count, rng)
 
         with gpu.device.stream():
-            step = RecordedStep(state.gan, gpu.device, draw, config.update_order, BATCH)
+            step = RecordedStep(
+                state.gan, gpu.device, draw, StepSettings.of(config), BATCH
+            )
             for number in range(7):
                 state.gan.adam_d.lr = state.gan.adam_g.lr = 2e-4 / (1 + number)
                 batches = random_batches(config, gpu.device, "float32", number)
@@ -158,8 +178,7 @@ def test_recorded_steps_equal_others(gpu, preset):
                         state.gan,
                         batches,
                         lambda count: gpu.device.put(draw(count)),
-                        config.update_order,
-                        check_finite=False,
+                        StepSettings.of(config, check_finite=False),
                     )
             results.append((state_arrays(state), float(losses.loss_d)))
     (arrays, loss), (arrays_recorded, loss_recorded) = results
@@ -176,7 +195,7 @@ def test_recorded_steps_are_one_launch(gpu, hostcupy):
             state.gan,
             gpu.device,
             lambda n: np.zeros((n, config.network.latent_dim), "float32"),
-            config.update_order,
+            StepSettings.of(config),
             BATCH,
         )
         batches = random_batches(config, gpu.device, "float32", 0)
@@ -487,8 +506,7 @@ def test_tiny_run_under_lazy_streams_equals_eager(gpu, hostcupy):
                     state.gan,
                     random_batches(config, gpu.device, "float32", step),
                     lambda n: gpu.device.put(draw_latent(NETWORK, n, rng)),  # noqa: B023
-                    config.update_order,
-                    check_finite=False,
+                    StepSettings.of(config, check_finite=False),
                 )
             results.append(state_arrays(state))
     for name, array in results[0].items():

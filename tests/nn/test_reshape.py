@@ -27,7 +27,7 @@ def test_context_is_the_shape_only(rng):
     assert Flatten().forward(rng.normal(size=(2, 3, 4, 5)))[1] == (2, 3, 4, 5)
     assert Reshape(5, 1).forward(rng.normal(size=(2, 5)))[1] == (2, 5)
     x, labels = rng.normal(size=(2, 5)), np.eye(2)
-    assert ConcatLabels(2).forward(x, labels)[1] == 5
+    assert ConcatLabels(2).forward(x, labels)[1] == (2, 5)
 
 
 def test_shape_that_does_not_fit_is_refused():

@@ -100,6 +100,22 @@ def test_labels_reach_the_layers_that_take_them_and_no_others(rng):
         network(x)
 
 
+@pytest.mark.parametrize("layers", [[Tanh()], [Linear(3, 4), Tanh()]])
+def test_layers_by_position_are_refused_and_the_message_says_how_to_name_them(layers):
+    with pytest.raises(TypeError) as error:
+        Sequential(*layers)
+    assert str(error.value) == (
+        f"Sequential: {len(layers)} layers without a name, expected a name for each, "
+        "as in Sequential(conv=Conv2d(...), act=LeakyReLU())"
+    )
+
+
+@pytest.mark.parametrize("wrong", [Tanh, None, np.tanh])
+def test_what_is_no_layer_is_refused(wrong):
+    with pytest.raises(TypeError, match=r"Sequential: act is .*, expected a Layer"):
+        Sequential(first=Tanh(), act=wrong)
+
+
 def test_repr_names_the_layers():
     assert repr(Sequential(a=Tanh(), b=Tanh())) == "Sequential(a, b)"
 

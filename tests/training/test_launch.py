@@ -8,6 +8,7 @@ from scratchgan.backend import CPU
 from scratchgan.datasets.format.dataset import open_dataset
 from scratchgan.errors import ConfigError, DatasetError, DeviceError
 from scratchgan.training.config import (
+    LOSSES,
     TrainConfig,
     batches_an_epoch,
     config_from_dict,
@@ -75,6 +76,15 @@ def test_settings_survive_json(preset):
     assert config_from_dict(json.loads(json.dumps(config_to_dict(preset)))) == preset
 
 
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_settings_written_before_there_was_a_choice_of_loss_have_that_of_their_logits(
+    preset,
+):
+    values = config_to_dict(preset)
+    assert values.pop("loss") == ("softmax" if preset.network.logits == 2 else "bce")
+    assert config_from_dict(values) == preset
+
+
 def test_unknown_settings_are_named():
     values = config_to_dict(CONFIG) | {"ema": 0.9}
     with pytest.raises(ConfigError, match="ema"):
@@ -83,11 +93,31 @@ def test_unknown_settings_are_named():
 
 @pytest.mark.parametrize(
     "bad",
-    [{"batch_size": 1}, {"update_order": "random"}, {"decay_start": 5}],
+    [
+        {"batch_size": 1},
+        {"update_order": "random"},
+        {"decay_start": 5},
+        {"loss": "nonsense"},
+    ],
 )
 def test_settings_that_make_no_sense_are_refused(bad):
     with pytest.raises(ConfigError):
         TrainConfig(preset="x", description="", **bad)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_loss_and_logits_must_fit(loss):
+    def config(logits):
+        network = dataclasses.replace(NETWORK, logits=logits)
+        return dataclasses.replace(CONFIG, network=network, loss=loss)
+
+    right = LOSSES[loss]
+    assert config(right).loss == loss
+    with pytest.raises(ConfigError) as error:
+        config(3 - right)
+    assert str(error.value) == (
+        f"loss {loss!r} wants logits = {right}, the network has {3 - right}"
+    )
 
 
 def test_forecast_counts_parameters_and_measures_time():

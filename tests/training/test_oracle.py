@@ -1,4 +1,4 @@
-"""Ten training steps of four GANs against the same steps in PyTorch, in float64.
+"""Ten training steps of six GANs against the same steps in PyTorch, in float64.
 
 A wrong term in any gradient or in Adam is off by about lr = 2e-3 after one step.
 Rounding differs by 1e-16 a step. Where batch normalisation follows a bias the bias's

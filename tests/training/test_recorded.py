@@ -1,4 +1,4 @@
-"""Ten training steps of four GANs against numbers that PyTorch once computed.
+"""Ten training steps of six GANs against numbers that PyTorch once computed.
 
 Tolerances as in ``test_oracle``, ten times as wide for sums over whole arrays.
 """
@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from scratchgan.errors import NonFiniteError
+from scratchgan.functional.gan_losses import GAN_LOSSES, GanLoss
 from scratchgan.training.step import (
     Batch,
+    StepSettings,
     train_step,
     update_discriminator,
     update_generator,
@@ -109,7 +111,8 @@ def test_each_update_leaves_the_other_network_alone(name):
     (batch, *_), zs = draw_step(name, 0)
     fake, ctx = gan.generator.forward(zs[0], batch.labels)
     before = gan.generator.state_dict()
-    update_discriminator(gan, batch, fake, True)
+    settings = TRAININGS[name].settings
+    update_discriminator(gan, batch, fake, settings)
     for key, array in gan.generator.state_dict().items():
         np.testing.assert_array_equal(array, before[key])
     assert not any(p.grad.any() for p in gan.generator.parameters().values())
@@ -117,7 +120,7 @@ def test_each_update_leaves_the_other_network_alone(name):
     parameters = gan.discriminator.parameters()
     before = {key: (p.data.copy(), p.grad.copy()) for key, p in parameters.items()}
     assert any(grad.any() for _, grad in before.values())
-    update_generator(gan, fake, ctx, batch.labels, True)
+    update_generator(gan, fake, ctx, batch.labels, settings)
     for key, parameter in parameters.items():
         np.testing.assert_array_equal(parameter.data, before[key][0])
         np.testing.assert_array_equal(parameter.grad, before[key][1])
@@ -136,7 +139,7 @@ def test_step_draws_z_and_uses_batches_as_its_order_says(update_order):
         counts.append(count)
         return seeded("z").standard_normal((count, 5))
 
-    train_step(build_gan(name), batches, draw_z, update_order)
+    train_step(build_gan(name), batches, draw_z, StepSettings(update_order))
     assert (
         counts
         == {"pytorch": [5], "tensorflow": [5, 5], "alternating": [3, 5]}[update_order]
@@ -152,8 +155,42 @@ def test_loss_that_is_not_finite_stops_the_step_before_the_weights_change():
         np.errstate(invalid="ignore"),  # NumPy would warn of the nan first
         pytest.raises(NonFiniteError, match="the loss of D is nan"),
     ):
-        train_step(gan, batches, lambda count: zs[0], "alternating")
+        train_step(gan, batches, lambda count: zs[0], StepSettings("alternating"))
     for key in gan.discriminator.parameters():
         np.testing.assert_array_equal(
             gan.discriminator.parameters()[key].data, before[key]
         )
+
+
+def test_unknown_order_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match="update_order is 'random', expected one of"):
+        StepSettings("random")
+
+
+def test_a_loss_of_ones_own_can_be_given_to_a_step():
+    class Twice(GanLoss):
+        def discriminator(self, logits, target):
+            loss, dlogits = GAN_LOSSES["bce"].discriminator(logits, target)
+            return 2 * loss, 2 * dlogits
+
+    (batch,), zs = draw_step("pytorch example", 0)
+    results = []
+    for loss in (GAN_LOSSES["bce"], Twice()):
+        gan = build_gan("pytorch example")
+        fake = gan.generator(zs[0])
+        loss_d, *_ = update_discriminator(gan, batch, fake, StepSettings(loss=loss))
+        results.append((loss_d, gan.discriminator.parameters()["down1.conv.weight"]))
+    (once, weight_once), (twice, weight_twice) = results
+    assert twice == 2 * once
+    np.testing.assert_array_equal(weight_twice.grad, 2 * weight_once.grad)
+
+
+def test_a_network_for_another_loss_is_refused_before_anything_is_learnt():
+    gan = build_gan("tensorflow")
+    batches, zs = draw_step("tensorflow", 0)
+    parameters = gan.discriminator.parameters()
+    before = {key: p.data.copy() for key, p in parameters.items()}
+    with pytest.raises(ValueError, match=r"^bce: .*\(5, 2\), expected \(N, 1\)"):
+        train_step(gan, batches, lambda count: zs[0], StepSettings("tensorflow"))
+    for key, parameter in parameters.items():
+        np.testing.assert_array_equal(parameter.data, before[key])

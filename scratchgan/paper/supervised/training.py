@@ -10,7 +10,7 @@ from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.datasets.loader import scale_images
 from scratchgan.errors import ConfigError, NonFiniteError
 from scratchgan.functional.labels import one_hot
-from scratchgan.functional.losses import class_cross_entropy
+from scratchgan.functional.losses import softmax_cross_entropy
 from scratchgan.functional.parallel import one_blas_thread
 from scratchgan.models.architecture import NetworkConfig
 from scratchgan.optim.adam import Adam
@@ -292,7 +292,7 @@ def _step(
     config = network.config
     x = device.put(scale_images(pixels, config.output))
     logits, ctx = network.forward(x)
-    loss, dlogits = class_cross_entropy(
+    loss, dlogits = softmax_cross_entropy(
         logits, device.put(one_hot(labels, config.logits))
     )
     adam.zero_grad()

@@ -8,7 +8,7 @@ from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.recorded_step import WARM_UP_STEPS, RecordedStep
 from scratchgan.training.run.state import TrainingState
-from scratchgan.training.step import Batch, train_step
+from scratchgan.training.step import Batch, StepSettings, train_step
 
 
 def make_random_step(state: TrainingState, device: Device, size: int) -> None:
@@ -18,8 +18,7 @@ def make_random_step(state: TrainingState, device: Device, size: int) -> None:
         state.gan,
         _same_batches(state, device, size, rng),
         lambda count: device.put(draw_latent(config.network, count, rng)),
-        config.update_order,
-        check_finite=False,
+        StepSettings.of(config, check_finite=False),
     )
     float(losses.loss_g)  # a GPU has finished only when a number comes back
 
@@ -32,7 +31,7 @@ def make_recorded_steps(state: TrainingState, device: Device, size: int) -> int:
             state.gan,
             device,
             lambda count: draw_latent(config.network, count, rng),
-            config.update_order,
+            StepSettings.of(config),
             size,
         )
         for _ in range(WARM_UP_STEPS + 1):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scratchgan.functional.losses import class_cross_entropy
+from scratchgan.functional.losses import softmax_cross_entropy
 from scratchgan.gradcheck import small_network
 from scratchgan.models.dcgan import Discriminator
 from scratchgan.nn import Dropout
@@ -60,10 +60,10 @@ def test_gradients_of_the_whole_network_are_numeric(preset, rng):
     x = rng.standard_normal((4, *config.image_shape))
     targets = np.eye(5)[rng.integers(0, 5, 4)]
     logits, ctx = network.forward(x)
-    dx = network.backward(class_cross_entropy(logits, targets)[1], ctx)
+    dx = network.backward(softmax_cross_entropy(logits, targets)[1], ctx)
     parameters = network.parameters()
     errors = gradient_errors(
-        lambda: class_cross_entropy(network(x), targets)[0],
+        lambda: softmax_cross_entropy(network(x), targets)[0],
         {"x": x} | {name: p.data for name, p in parameters.items()},
         {"x": dx} | {name: p.grad for name, p in parameters.items()},
     )
