@@ -23,12 +23,10 @@ from scratchgan.nn import (
     Layer,
     LeakyReLU,
     Linear,
-    ReLU,
     Reshape,
     Sequential,
-    Sigmoid,
-    Tanh,
 )
+from scratchgan.nn.activations import ACTIVATIONS
 from scratchgan.testing import (
     TOLERANCE,
     RepeatedDraws,
@@ -188,8 +186,9 @@ def _layers(
     yield BatchNorm1d(8, affine=False, **double), vector
     yield BatchNorm1d(8, **double).eval(), vector
     yield Linear(8, 3, bias=True, **double), vector
-    for layer in (LeakyReLU(0.2), ReLU(), Tanh(), Sigmoid(), Flatten()):
-        yield layer, maps
+    for activation in ACTIVATIONS.values():
+        yield activation(), maps
+    yield Flatten(), maps
     for shape in (maps, vector):
         yield Dropout(0.3, rng=RepeatedDraws()), shape
     yield Dropout(0.3).eval(), vector
