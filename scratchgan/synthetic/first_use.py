@@ -7,12 +7,10 @@ from pathlib import Path
 from scratchgan.datasets.catalogue import BUILT_IN, dataset_path, find_dataset
 from scratchgan.synthetic import prepare
 
+Report = Callable[[str], None]
+"""Takes a line for the user."""
 Bar = Callable[[str, str], AbstractContextManager[Callable[[int, int], None]]]
 """Takes what is done and the unit; a context with a progress(done, total)."""
-
-
-def say_nothing(line: str) -> None:
-    """Take a line for the user and drop it: the library is silent unless asked."""
 
 
 def is_to_be_drawn(dataset: str, data_dir: str | Path | None = None) -> bool:
@@ -24,7 +22,7 @@ def find_or_draw(
     dataset: str,
     data_dir: str | Path | None = None,
     *,
-    report: Callable[[str], None] = say_nothing,
+    report: Report | None = None,
     bar: Bar | None = None,
 ) -> Path:
     """Return the dataset's file, drawing a built-in one that is missing.
@@ -47,9 +45,10 @@ def find_or_draw(
     """
     if not is_to_be_drawn(dataset, data_dir):
         return find_dataset(dataset, data_dir)
-    report(
-        f"data: {dataset} is not prepared yet; drawing the synthetic set now. Real "
-        f"ones instead: scratchgan data prepare {dataset} FOLDER"
-    )
-    with bar("drawing", "images") if bar is not None else nullcontext() as progress:
+    if report:
+        report(
+            f"data: {dataset} is not prepared yet; drawing the synthetic set now. Real "
+            f"ones instead: scratchgan data prepare {dataset} FOLDER"
+        )
+    with bar("drawing", "images") if bar else nullcontext() as progress:
         return prepare.prepare_synthetic(dataset, data_dir, progress=progress).path

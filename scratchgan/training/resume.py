@@ -1,6 +1,5 @@
 """Where a run is resumed: from its newest checkpoint or a given one, bit for bit."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from scratchgan.backend import resolve_device
 from scratchgan.datasets.catalogue import find_dataset
 from scratchgan.datasets.format.dataset import Dataset, open_dataset
 from scratchgan.errors import DatasetError
-from scratchgan.synthetic.first_use import say_nothing
+from scratchgan.synthetic.first_use import Report
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.loop import TrainResult, train
 from scratchgan.training.run.folder import find_checkpoint, run_of_checkpoint
@@ -24,7 +23,7 @@ def resume_run(
     runs: Path,
     data_dir: str | Path | None = None,
     *,
-    report: Callable[[str], None] = say_nothing,
+    report: Report | None = None,
     show_progress: bool = False,
 ) -> TrainResult | None:
     """Go on with a run where its checkpoint is; return None if it is complete.
@@ -44,7 +43,7 @@ def resume_run(
     data_dir : str or Path, optional
         See `data_folder`.
     report : callable, optional
-        Called with each line for the user; by default nothing is said.
+        Called with each line for the user.
     show_progress : bool, default=False
         Draw a progress bar on stderr.
 
@@ -70,9 +69,14 @@ def resume_run(
     with open_dataset(path) as dataset:
         check_same_data(config, dataset)
         total = config.total_steps(len(dataset.rows_of_split(config.split)))
-        report(f"run: {folder.path}, from step {state.step:,} to {total:,} on {device}")
-        if state.step >= total:
+        complete = state.step >= total
+        if report:
+            report(
+                f"run: {folder.path}, from step {state.step:,} to {total:,} on {device}"
+            )
+        if report and complete:
             report(f"the run is complete; --steps {2 * state.step} would go on")
+        if complete:
             return None
         return train(state, dataset, folder, device, show_progress=show_progress)
 

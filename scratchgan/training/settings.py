@@ -83,7 +83,7 @@ def choose_settings(config: TrainConfig, options: dict[str, Any]) -> TrainConfig
     ConfigError
         If the settings do not fit together.
     """
-    options = {name: _checked(name, value) for name, value in options.items()}
+    options = {name: check_option(name, value) for name, value in options.items()}
     if "steps" in options and "epochs" in options:
         raise OptionError("give --steps or --epochs, not both")
     network = _choose_network(config.network, options)
@@ -123,8 +123,14 @@ def _choose_network(network: NetworkConfig, options: dict[str, Any]) -> NetworkC
     return dataclasses.replace(network, **changes)
 
 
-def _checked(name: str, value: Any) -> Any:
-    """Return an option's value as it is kept in JSON, if it is in its range."""
+def check_option(name: str, value: Any) -> Any:
+    """Return an option's value as it is kept in JSON.
+
+    Raises
+    ------
+    OptionError
+        If there is no such option, or the value is not in its range.
+    """
     if name in LEAST:
         if isinstance(value, Integral) and value >= LEAST[name]:
             return int(value)

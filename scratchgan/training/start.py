@@ -1,7 +1,6 @@
 """Where a new run is started, or only described."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +12,9 @@ from scratchgan.gpu.memory import limit_memory, read_memory_limit
 from scratchgan.kernels.products import allow_tf32
 from scratchgan.synthetic.first_use import (
     Bar,
+    Report,
     find_or_draw,
     is_to_be_drawn,
-    say_nothing,
 )
 from scratchgan.training.config import TrainConfig, config_to_dict
 from scratchgan.training.describe import describe_run, layer_table
@@ -31,7 +30,7 @@ def start_run(
     runs: Path,
     data_dir: str | Path | None = None,
     *,
-    report: Callable[[str], None] = say_nothing,
+    report: Report | None = None,
     bar: Bar | None = None,
 ) -> TrainResult:
     """Train a new run in the next numbered folder.
@@ -48,7 +47,7 @@ def start_run(
         See `data_folder`.
     report : callable, optional
         Called with each line for the user: data, networks, plan, device, folder.
-        By default nothing is said.
+        Without it, no time is measured either.
     bar : callable, optional
         Makes the progress bar of a set that is drawn, see `find_or_draw`; with it
         the training shows one as well.
@@ -64,11 +63,12 @@ def start_run(
     with open_dataset(path) as dataset:
         config = fit_to_dataset(config, dataset)
         with explained(config, device):
-            for line in describe_run(config, dataset, device):
+            for line in describe_run(config, dataset, device) if report else ():
                 report(line)
             state = new_state(from_any_folder(config, path), device)
         run = create_run(runs, path.stem, config.preset)
-        report(f"run: {run.path}")
+        if report:
+            report(f"run: {run.path}")
         return train(state, dataset, run, device, show_progress=bar is not None)
 
 
