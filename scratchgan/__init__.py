@@ -52,12 +52,14 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name == "nn":
-        return importlib.import_module("scratchgan.nn")
-    if name not in _MODULES:
-        raise AttributeError(f"module 'scratchgan' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"scratchgan.{_MODULES[name]}"), name)
+if not TYPE_CHECKING:  # or a type checker would take every misspelt name for one
+
+    def __getattr__(name: str) -> Any:
+        if name == "nn":
+            return importlib.import_module("scratchgan.nn")
+        if name not in _MODULES:
+            raise AttributeError(f"module 'scratchgan' has no attribute {name!r}")
+        return getattr(importlib.import_module(f"scratchgan.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -273,7 +273,9 @@ def batches(
     opened = dataset
     if not isinstance(dataset, Dataset):
         opened = open_dataset(dataset, data_dir=data_dir)
-    height, width = check_option("size", size or (opened.height, opened.width))
+    if size is None:
+        size = opened.height, opened.width
+    height, width = check_option("size", size)
     loader = BatchLoader(
         opened,
         opened.rows_of_split(split),

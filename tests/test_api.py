@@ -79,7 +79,7 @@ def test_every_name_is_there_and_documented():
 
 def test_editors_see_the_names_that_are_loaded_when_used():
     tree = ast.parse(inspect.getsource(scratchgan))
-    (editors,) = (node for node in tree.body if isinstance(node, ast.If))
+    editors = next(node for node in tree.body if isinstance(node, ast.If))
     seen = {
         alias.name: f"{node.module}.{alias.name}"
         for node in editors.body

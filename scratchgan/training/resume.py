@@ -74,8 +74,8 @@ def resume_run(
             report(
                 f"run: {folder.path}, from step {state.step:,} to {total:,} on {device}"
             )
-        if report and complete:
-            report(f"the run is complete; --steps {2 * state.step} would go on")
+            if complete:
+                report(f"the run is complete; --steps {2 * state.step} would go on")
         if complete:
             return None
         return train(state, dataset, folder, device, show_progress=show_progress)

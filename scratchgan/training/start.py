@@ -10,12 +10,7 @@ from scratchgan.datasets.loader import check_rows, check_size
 from scratchgan.errors import DatasetError
 from scratchgan.gpu.memory import limit_memory, read_memory_limit
 from scratchgan.kernels.products import allow_tf32
-from scratchgan.synthetic.first_use import (
-    Bar,
-    Report,
-    find_or_draw,
-    is_to_be_drawn,
-)
+from scratchgan.synthetic.first_use import Bar, Report, find_or_draw, is_to_be_drawn
 from scratchgan.training.config import TrainConfig, config_to_dict
 from scratchgan.training.describe import describe_run, layer_table
 from scratchgan.training.forecast.device_memory import explained
