@@ -1,20 +1,23 @@
 """Package metadata of scratchgan; tool settings live in pyproject.toml."""
 
+import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+# Read, not imported: where a package is built, its folder is not on Python's path.
+ROOT_MODULE = (HERE / "scratchgan" / "__init__.py").read_text(encoding="utf-8")
 
 setup(
     name="scratchgan",
-    version="0.1.0",
+    version=re.search(r'^__version__ = "(.+)"$', ROOT_MODULE, re.MULTILINE)[1],
     description="The complete DCGAN, written by hand on NumPy and CuPy",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["scratchgan", "scratchgan.*"]),
-    package_data={"scratchgan.kernels": ["*.cu"]},
+    package_data={"scratchgan": ["py.typed"], "scratchgan.kernels": ["*.cu"]},
     python_requires=">=3.10",
     install_requires=[
         "numpy>=2",

@@ -12,6 +12,13 @@ class ConfigError(ScratchGANError):
     """Settings that do not fit together, such as a size the network cannot make."""
 
 
+class OptionError(ConfigError):
+    """An option that is unknown, out of range, or excludes another one.
+
+    The command line reports it as wrong usage, with exit code 2.
+    """
+
+
 class DatasetError(ScratchGANError):
     """A dataset that is missing, damaged, or does not fit what was asked."""
 

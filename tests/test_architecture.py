@@ -20,7 +20,7 @@ LEVELS = [
     ["nn", "optim", "synthetic"],
     ["models", "testing"],
     ["training"],
-    ["paper", "gradcheck", "doctor", "bench"],
+    ["paper", "gradcheck", "doctor", "bench", "api"],
     ["commands"],
 ]
 LEVEL_OF = {group: level for level, groups in enumerate(LEVELS) for group in groups}
@@ -32,13 +32,21 @@ WITHIN_A_LEVEL = {
     ("bench", "paper"),
     ("doctor", "gradcheck"),
 }
+OF_THE_ROOT = {"scratchgan", "scratchgan.__version__"}
+ROOT_MAY_IMPORT = {"importlib", "typing"}
 HEAVY = ("numpy", "cupy", "h5py", "PIL", "tqdm")
 
 
-def imported_modules(source):
-    """Return the dotted names of all modules imported anywhere in a source text."""
+def imported_modules(source, *, for_editors=True):
+    """Return the dotted names of all modules imported anywhere in a source text.
+
+    Without ``for_editors``, not those below ``if TYPE_CHECKING:``, which never happen.
+    """
     names = []
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    if not for_editors:
+        tree.body = [node for node in tree.body if not is_for_editors(node)]
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -47,6 +55,14 @@ def imported_modules(source):
             if node.module == "scratchgan":
                 names += [f"scratchgan.{alias.name}" for alias in node.names]
     return names
+
+
+def is_for_editors(node):
+    return (
+        isinstance(node, ast.If)
+        and ast.unparse(node.test) == "TYPE_CHECKING"
+        and not node.orelse
+    )
 
 
 def group_of(module):
@@ -59,7 +75,8 @@ def problems_of(file, source):
     """Return what is wrong with the imports of one file of the package."""
     group = Path(file).parts[0].removesuffix(".py")
     if group == "__init__":
-        return [f"{file} imports {m}" for m in imported_modules(source)]
+        modules = imported_modules(source, for_editors=False)
+        return [f"{file} imports {m}" for m in modules if m not in ROOT_MAY_IMPORT]
     if group not in LEVEL_OF:
         return [
             f"{file} has no level; add {group!r} to LEVELS in {Path(__file__).name}"
@@ -70,6 +87,8 @@ def problems_of(file, source):
         if root in ("cupy", "cupyx") and group not in ("backend", "gpu"):
             problems.append(f"{file} imports {module}; only backend.py and gpu may")
         other = group_of(module) if root == "scratchgan" else ""
+        if root == "scratchgan" and not other and module not in OF_THE_ROOT:
+            problems.append(f"{file} imports {module}; that is for users, not for us")
         if not other or other == group or (group, other) in WITHIN_A_LEVEL:
             continue
         if LEVEL_OF[other] >= LEVEL_OF[group]:
@@ -95,6 +114,15 @@ def test_imports_go_down_only(file):
         ("training/loop.py", "from scratchgan.commands.train import train", "level 7"),
         ("errors.py", "from scratchgan.backend import Array", "level 0"),
         ("__init__.py", "from scratchgan import nn", "imports scratchgan"),
+        ("__init__.py", "import numpy", "imports numpy"),
+        ("__init__.py", "def f():\n    import scratchgan.api", "imports scratchgan"),
+        (
+            "__init__.py",
+            "if TYPE_CHECKING:\n    pass\nelse:\n    import scratchgan.api",
+            "imports scratchgan",
+        ),
+        ("training/loop.py", "from scratchgan import train", "for users"),
+        ("models/dcgan.py", "from scratchgan.api import train", "level 6"),
         ("nn/conv.py", "import cupy as cp", "only backend.py and"),
         ("nn/conv.py", "from cupyx.scipy import signal", "only backend.py and"),
         (
@@ -122,6 +150,8 @@ def test_a_wrong_import_is_found(file, source, problem):
         ("optim/adam.py", "from scratchgan.nn.layer import Parameter"),
         ("backend.py", "def f():\n    import cupy"),
         ("training/run/state.py", "from scratchgan import __version__"),
+        ("__init__.py", "if TYPE_CHECKING:\n    from scratchgan import nn"),
+        ("__init__.py", "import importlib\nfrom typing import TYPE_CHECKING"),
     ],
 )
 def test_a_right_import_is_no_problem(file, source):
@@ -225,9 +255,21 @@ def test_loading_an_array_library_would_be_noticed():
     assert run_python(code) == ["numpy"]
 
 
+def test_the_package_loads_nothing_until_a_name_is_used():
+    code = (
+        "import sys, scratchgan\n"
+        "before = [n for n in sys.modules if n.startswith('scratchgan.')]\n"
+        f"before += [n for n in {HEAVY} if n in sys.modules]\n"
+        "print(len(before))\n"
+        "scratchgan.train\n"
+        "print(*[n for n in ('numpy', 'h5py', 'cupy', 'click') if n in sys.modules])"
+    )
+    assert run_python(code) == ["0", "numpy", "h5py"]
+
+
 def test_settings_load_without_arrays():
     code = (
-        "import sys, scratchgan.training.config, scratchgan.training.presets\n"
+        "import sys, scratchgan.training.settings\n"
         f"print(*[name for name in {HEAVY} if name in sys.modules])"
     )
     assert run_python(code) == []

@@ -61,6 +61,7 @@ def test_a_stale_block_is_rewritten_and_a_lost_name_is_an_error():
 @pages
 def test_examples_run(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SCRATCHGAN_DATA", raising=False)
     # A fence would be read as the last line of the output expected above it.
     text = re.sub(r"^ *```.*$", "", page.read_text(encoding="utf-8"), flags=re.M)
     test = doctest.DocTestParser().get_doctest(text, {}, page.name, str(page), 0)

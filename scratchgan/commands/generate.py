@@ -54,11 +54,11 @@ def generate(
     import json
 
     from scratchgan.backend import resolve_device
-    from scratchgan.errors import ConfigError
     from scratchgan.storage.files import make_folder
     from scratchgan.storage.pictures import image_grid, save_png
     from scratchgan.training.preview import generate_images, labels_for_grid
     from scratchgan.training.run.folder import find_checkpoint
+    from scratchgan.training.run.open_run import check_label
     from scratchgan.training.run.state import load_generator
 
     if seeds is not None and count is not None:
@@ -69,12 +69,8 @@ def generate(
     place = resolve_device(device)
     generator, config = load_generator(checkpoint, place)
     classes = config.network.classes
-    if label is not None and label >= classes:
-        raise ConfigError(
-            f"--label {label}: this network has {classes} classes, counted from 0"
-            if classes
-            else f"--label {label}: this network was trained without labels"
-        )
+    if label is not None:
+        check_label(config.network, label)
     in_rows = classes if label is None else 0  # of a class each
     seeds, columns = _sheet(seeds, seed, count, columns, in_rows)
     labels = labels_for_grid(config.network, len(seeds), columns)

@@ -8,57 +8,16 @@ import numpy as np
 
 from scratchgan.backend import Array, Device, to_host
 from scratchgan.datasets.loader import scale_images
-from scratchgan.errors import ConfigError
 from scratchgan.functional.labels import one_hot
-from scratchgan.models.dcgan import Discriminator, Generator
-from scratchgan.models.latent import latent_from_seeds
-from scratchgan.training.config import TrainConfig
-from scratchgan.training.preview import BATCH, images_from_latent
+from scratchgan.training.preview import BATCH
+from scratchgan.training.run import open_run
 from scratchgan.training.run.folder import find_checkpoint
-from scratchgan.training.run.state import load_state
+from scratchgan.training.run.open_run import Run
 
 
-@dataclass(frozen=True)
-class TrainedNetworks:
-    """Both networks of a checkpoint, with their running averages.
-
-    Attributes
-    ----------
-    checkpoint : Path
-        The file they come from.
-    step : int
-        Training steps made.
-    config : TrainConfig
-        The run's settings.
-    generator, discriminator : Generator, Discriminator
-        In eval mode, on the device.
-    device : Device
-    """
-
-    checkpoint: Path
-    step: int
-    config: TrainConfig
-    generator: Generator
-    discriminator: Discriminator
-    device: Device
-
-    def latent(self, seeds: Sequence[int]) -> np.ndarray:
-        """Return the z of each seed, float32 (N, latent_dim)."""
-        return latent_from_seeds(self.config.network, seeds)
-
-    def images(
-        self, z: np.ndarray, labels: Sequence[int] | int | None = None
-    ) -> np.ndarray:
-        """Return G's image of each z, uint8 (N, H, W, C).
-
-        ``labels`` are the classes, or one class for all; a conditional network draws
-        class 0 where there are none.
-        """
-        if labels is None and self.config.network.classes:
-            labels = 0
-        if isinstance(labels, int):
-            labels = [labels] * len(z)
-        return images_from_latent(self.generator, z, self.device, labels=labels)
+@dataclass(frozen=True, repr=False)
+class TrainedNetworks(Run):
+    """A run whose D is read layer by layer."""
 
     def features(
         self, images: np.ndarray, labels: Sequence[int] | None = None
@@ -102,13 +61,8 @@ class TrainedNetworks:
 
 def check_label(networks: TrainedNetworks, label: int | None) -> None:
     """Raise ConfigError for a class that the networks do not have."""
-    classes = networks.config.network.classes
-    if label is not None and not 0 <= label < classes:
-        raise ConfigError(
-            f"--label {label}: this network has {classes} classes, counted from 0"
-            if classes
-            else f"--label {label}: this network was trained without labels"
-        )
+    if label is not None:
+        open_run.check_label(networks.config.network, label)
 
 
 def load_networks(run: str, runs: Path, device: Device) -> TrainedNetworks:
@@ -128,15 +82,4 @@ def load_networks(run: str, runs: Path, device: Device) -> TrainedNetworks:
     CheckpointError
         There is no such run, or its checkpoint is damaged.
     """
-    checkpoint = find_checkpoint(run, runs)
-    state = load_state(checkpoint, device)
-    state.gan.generator.eval()
-    state.gan.discriminator.eval()
-    return TrainedNetworks(
-        checkpoint,
-        state.step,
-        state.config,
-        state.gan.generator,
-        state.gan.discriminator,
-        device,
-    )
+    return TrainedNetworks.load(find_checkpoint(run, runs), device)

@@ -133,7 +133,7 @@ def save_animation(
         )
 
 
-def save_png(pixels: np.ndarray, path: Path) -> None:
+def save_png(pixels: np.ndarray, path: str | Path) -> None:
     """Write uint8 (H, W, C) as PNG, whole or not at all.
 
     Raises
@@ -141,7 +141,7 @@ def save_png(pixels: np.ndarray, path: Path) -> None:
     OutputError
         If the file cannot be written.
     """
-    with complete_file(path) as temporary:
+    with complete_file(Path(path)) as temporary:
         _as_picture(pixels).save(temporary, format="png")
 
 

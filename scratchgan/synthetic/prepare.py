@@ -4,12 +4,14 @@ import contextlib
 import importlib
 import multiprocessing
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -241,7 +243,7 @@ def _drawn_blocks(tasks: list, workers: int) -> Iterator[_Block]:
             return
         except (BrokenProcessPool, OSError, ImportError, NotImplementedError):
             # No process could be started, or one was killed: a small container, a
-            # platform without semaphores, a script without a __main__ guard.
+            # platform without semaphores.
             pass
     for task in tasks[done:]:
         yield _draw_block(task)
@@ -264,6 +266,15 @@ class _Workers(ProcessPoolExecutor):
 
     def submit(self, *args: Any, **kwargs: Any) -> Future:
         """Submit a task; this is where processes are started, as they are needed."""
+        # A new process would run the user's script again, up to the line that draws.
+        script = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            return self._submit_without_interrupts(*args, **kwargs)
+        finally:
+            sys.modules["__main__"] = script
+
+    def _submit_without_interrupts(self, *args: Any, **kwargs: Any) -> Future:
         # Until a new process has come to its initializer, Ctrl-C would print its
         # traceback. It inherits the signals held back here; Windows has no such thing.
         if not hasattr(signal, "pthread_sigmask"):

@@ -1,5 +1,8 @@
 """Built-in sets: the same pixels from any number of processes, and no half files."""
 
+import os
+import subprocess
+import sys
 import textwrap
 
 import numpy as np
@@ -144,6 +147,26 @@ def test_processes_that_die_half_way(data_dir, monkeypatch):
     monkeypatch.setattr(synthetic, "in_order", die)
     report = prepare_synthetic("faces", data_dir, 300, 8, force=True, workers=2)
     assert report.sha256 == expected
+
+
+def test_a_script_without_a_guard_is_not_run_by_the_processes(tmp_path):
+    """Spawned processes import the main module again, which would draw again."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from scratchgan.synthetic.prepare import prepare_synthetic\n"
+        "print('once', flush=True)\n"
+        "print(prepare_synthetic('digits', 'drawn', count=130, workers=2).count)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stderr == ""
+    assert result.stdout.split() == ["once", "130"]
 
 
 def test_interrupt_leaves_nothing(data_dir):

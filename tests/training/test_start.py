@@ -14,15 +14,9 @@ from scratchgan.training.config import (
     config_from_dict,
     config_to_dict,
 )
-from scratchgan.training.forecast.estimate import forecast, memory_estimate
-from scratchgan.training.launch import (
-    describe_device,
-    describe_plan,
-    fit_to_dataset,
-    layer_table,
-    prepare_device,
-)
+from scratchgan.training.forecast.estimate import memory_estimate
 from scratchgan.training.presets import PRESETS
+from scratchgan.training.start import fit_to_dataset, prepare_device
 
 
 def test_channels_come_from_the_data(tmp_path):
@@ -120,32 +114,12 @@ def test_loss_and_logits_must_fit(loss):
     )
 
 
-def test_forecast_counts_parameters_and_measures_time():
-    prediction = forecast(CONFIG, CPU)
-    assert prediction.parameters_g == sum(
-        stage_total(line) for line in layer_table(CONFIG)[1:4]
-    )
-    assert prediction.step_seconds > 0
-    text = " ".join(describe_plan(CONFIG, 18, prediction))
-    assert "6 steps = 1.2 epochs" in text
-
-
-def stage_total(line):
-    return int(line.split()[2].replace(",", ""))
-
-
 def test_memory_estimate_grows_with_the_batch_and_exceeds_the_parameters():
     small, large = (
         memory_estimate(dataclasses.replace(PRESETS["dcgan64"], batch_size=size))
         for size in (16, 128)
     )
     assert large > small > 4 * 4 * (3_576_704 + 2_765_568)
-
-
-def test_layer_table_adds_up_for_the_paper():
-    table = "\n".join(layer_table(PRESETS["paper64"]))
-    assert "18,885,760" in table
-    assert "17,232,768" in table
 
 
 def test_split_of_rows_is_what_counts(tmp_path):
@@ -156,13 +130,6 @@ def test_split_of_rows_is_what_counts(tmp_path):
         pytest.raises(DatasetError, match="3 images to train on"),
     ):
         fit_to_dataset(CONFIG, dataset)
-
-
-def test_settings_for_a_gpu_are_named_where_they_have_no_effect():
-    config = dataclasses.replace(PRESETS["dcgan64"], device="cpu", tf32=True)
-    assert describe_device(config, CPU) == "device: cpu; without effect there: --tf32"
-    config = dataclasses.replace(config, tf32=False)
-    assert describe_device(config, CPU) == "device: cpu"
 
 
 def test_a_memory_limit_that_cannot_be_read_is_refused_on_the_cpu_too():

@@ -1,49 +1,31 @@
-"""From a request to a run: settings fitted to the data, and described to the user."""
-
-from dataclasses import replace
+"""What a run will be, in lines for the user: data, networks, length, device."""
 
 from scratchgan.backend import Device, gpu_status
 from scratchgan.datasets.format.dataset import Dataset
-from scratchgan.datasets.loader import check_rows, check_size
-from scratchgan.errors import DatasetError
-from scratchgan.gpu.memory import limit_memory, read_memory_limit
-from scratchgan.kernels.products import allow_tf32
+from scratchgan.datasets.loader import check_size
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.training.config import TrainConfig, batches_an_epoch
-from scratchgan.training.forecast.estimate import Forecast
+from scratchgan.training.forecast.estimate import Forecast, forecast
 
 
-def fit_to_dataset(config: TrainConfig, dataset: Dataset) -> TrainConfig:
-    """Return the settings with the data's channels and number of classes.
+def describe_run(config: TrainConfig, dataset: Dataset, device: Device) -> list[str]:
+    """Return lines on a run before its start; makes a few steps to measure the time.
 
-    Raises
-    ------
-    DatasetError
-        If the images are too few or do not fit the network's size, or a conditional
-        network has no labels to learn from.
+    Parameters
+    ----------
+    config : TrainConfig
+        Fitted to the dataset.
+    dataset : Dataset
+        Open.
+    device : Device
+        Where it will be trained.
     """
-    rows = dataset.rows_of_split(config.split)
-    check_rows(dataset, rows, config.batch_size)
-    check_size(dataset, config.network.height, config.network.width)
-    classes = config.network.classes
-    if classes:
-        if dataset.labels is None:
-            raise DatasetError(
-                f"{dataset.path} has no labels and the network is conditional; add "
-                "--no-conditional, or prepare the images from one folder a class"
-            )
-        classes = int(dataset.labels.max()) + 1
-    network = replace(config.network, channels=dataset.channels, classes=classes)
-    return replace(config, network=network, dataset_sha256=dataset.sha256)
-
-
-def check_same_data(config: TrainConfig, dataset: Dataset) -> None:
-    """Raise DatasetError if a run would be continued on other images than it had."""
-    if config.dataset_sha256 != dataset.sha256:
-        raise DatasetError(
-            f"{dataset.path} does not hold the images this run was started on (its "
-            "sha256 differs); put that file back with --data-dir, or start a new run"
-        )
+    images = len(dataset.rows_of_split(config.split))
+    return [
+        *describe_data(config, dataset),
+        *describe_plan(config, images, forecast(config, device, images)),
+        describe_device(config, device),
+    ]
 
 
 def describe_data(config: TrainConfig, dataset: Dataset) -> list[str]:
@@ -56,22 +38,6 @@ def describe_data(config: TrainConfig, dataset: Dataset) -> list[str]:
             f"data: averaged down to {config.network.height}x{config.network.width}"
         )
     return lines
-
-
-def prepare_device(config: TrainConfig, device: Device) -> None:
-    """Set what the settings say about a GPU.
-
-    Raises
-    ------
-    DeviceError
-        If the limit of memory cannot be read.
-    """
-    if config.gpu_memory:
-        read_memory_limit(config.gpu_memory)
-    if device.kind == "gpu":
-        allow_tf32(config.tf32)
-        if config.gpu_memory:
-            limit_memory(device, config.gpu_memory)
 
 
 def _without_effect(config: TrainConfig) -> str:

@@ -1,0 +1,35 @@
+import dataclasses
+
+from tiny import CONFIG
+
+from scratchgan.backend import CPU
+from scratchgan.training.describe import describe_device, describe_plan, layer_table
+from scratchgan.training.forecast.estimate import forecast
+from scratchgan.training.presets import PRESETS
+
+
+def test_forecast_counts_parameters_and_measures_time():
+    prediction = forecast(CONFIG, CPU)
+    assert prediction.parameters_g == sum(
+        stage_total(line) for line in layer_table(CONFIG)[1:4]
+    )
+    assert prediction.step_seconds > 0
+    text = " ".join(describe_plan(CONFIG, 18, prediction))
+    assert "6 steps = 1.2 epochs" in text
+
+
+def stage_total(line):
+    return int(line.split()[2].replace(",", ""))
+
+
+def test_layer_table_adds_up_for_the_paper():
+    table = "\n".join(layer_table(PRESETS["paper64"]))
+    assert "18,885,760" in table
+    assert "17,232,768" in table
+
+
+def test_settings_for_a_gpu_are_named_where_they_have_no_effect():
+    config = dataclasses.replace(PRESETS["dcgan64"], device="cpu", tf32=True)
+    assert describe_device(config, CPU) == "device: cpu; without effect there: --tf32"
+    config = dataclasses.replace(config, tf32=False)
+    assert describe_device(config, CPU) == "device: cpu"
