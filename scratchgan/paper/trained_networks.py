@@ -20,9 +20,14 @@ class TrainedNetworks(Run):
     """A run whose D is read layer by layer."""
 
     def features(
-        self, images: np.ndarray, labels: Sequence[int] | None = None
+        self, images: np.ndarray, labels: Sequence[int] | int | None = None
     ) -> np.ndarray:
-        """Return D's last hidden activations of uint8 images (N, H, W, C): (N, F)."""
+        """Return D's last hidden activations of uint8 images (N, H, W, C): (N, F).
+
+        ``labels`` as for `images`.
+        """
+        if isinstance(labels, int):
+            labels = [labels] * len(images)
         parts = []
         for start in range(0, len(images), BATCH):
             chosen = slice(start, start + BATCH)

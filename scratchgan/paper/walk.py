@@ -166,7 +166,10 @@ def measure_smoothness(
     flat = walk.images.reshape(rows * tiles, *walk.images.shape[2:])
     spaces = {
         "pixels": (_as_rows(flat), _as_rows(unrelated)),
-        "features": (networks.features(flat), networks.features(unrelated)),
+        "features": (
+            networks.features(flat, label),
+            networks.features(unrelated, label),
+        ),
     }
     report: dict = {}
     for name, (of_walk, of_others) in spaces.items():

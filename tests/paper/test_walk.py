@@ -128,6 +128,18 @@ def test_what_is_a_sharp_transition(values, sharp):
     assert ("no sharp" in verdict(report)) is not sharp
 
 
+def test_features_are_those_of_the_class_that_was_drawn():
+    asked = []
+
+    class Conditional(Plain):
+        def features(self, images, labels=None):
+            asked.append(labels)
+            return super().features(images)
+
+    measure_smoothness(Conditional(), line_of(10, 20, 30), seed=0, label=3)
+    assert asked == [3, 3]
+
+
 def test_frames_go_through_every_tile(networks):
     walk = make_walk(networks, 0, 2, 3)
     made = frames(networks, walk, between_tiles=4)
