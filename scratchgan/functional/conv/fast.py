@@ -1,15 +1,16 @@
 """Convolution with fewer multiplications, a chunk of images at a time, on all cores.
 
 Method: polyphase decomposition and minimal filtering in both axes, see
-`minimal.filters`. For a tile of 2x2 outputs the weights, the data
-and the output gradient are taken to the points of both axes by additions; at each pair
-of points (i, j) there is one matrix product. With U the weights, V the data and E the
-output gradient at the points, all three primitives are products of two of them, and the
-other transformations are the transposes of the first ones::
+`minimal.filters`. For tiles of 2x2 outputs the weights, the data and the output
+gradient are taken to the points of both axes by additions; at each pair of points
+(i, j) there is one matrix product. With U (K, C_out) the weights, V (tiles·n, K) the
+data and E (tiles·n, C_out) the output gradient of n images at the points, all three
+primitives are products of two of them, and what takes the results back from the points
+are the transposes of what took the others there::
 
-    forward          M = V·U      y  = outputs of M
-    input gradient   P = E·Uᵀ     dx = data of P, transposed
-    weight gradient  dU = Vᵀ·E    dw = filter of dU, transposed
+    forward          M = V·U      y  from M, as dy to E transposed
+    input gradient   P = E·Uᵀ     dx from P, as x to V transposed
+    weight gradient  dU = Vᵀ·E    dw from dU, as w to U transposed
 
 =================  ==========================  ==================
 kernel, stride     products for a 2x2 tile     of the definition
@@ -20,11 +21,11 @@ kernel, stride     products for a 2x2 tile     of the definition
 3x3, 1             16                          0.44
 =================  ==========================  ==================
 
-Departures from `reference`: images are channels-last in memory, so that a phase of
-pixels is a slice; a chunk of them is taken apart into memory that stays in the cache
-(`minimal.tiles`). Shapes that gain nothing go to `matmul`: few
-channels (the first and last layers), little work in all, kernels of one tap a phase or
-more than three. docs/fast-convolution.md has the derivation and what was measured.
+Departures from `reference`: images are channels-last in memory, so that a pixel is a
+run of numbers to copy; a chunk of them is taken apart into memory that stays in the
+cache (`minimal.tiles`). Shapes that gain nothing go to `matmul`: few channels (the
+first and last layers), little work in all, kernels of one tap a phase or more than
+three. docs/fast-convolution.md has the derivation and what was measured.
 """
 
 import math
@@ -62,7 +63,7 @@ from scratchgan.functional.parallel import (
 )
 
 FEWEST_SAVED = 100
-"""Multiplications saved for each value transformed; with fewer the additions cost more.
+"""Multiplications saved for a value transformed; with fewer the additions cost more.
 
 Measured: 4x4 kernels gain from 64 channels on, 3x3 with stride 2 from 256.
 """
@@ -91,10 +92,10 @@ def conv2d(
 
     def work(worker: int, start: int, stop: int) -> None:
         tiles = tiles_of(plan, stop - start, x.dtype)
-        V = tiles.data(x[start:stop])
+        V = tiles.data(x[start:stop])  # (tiles·n, K)
         _forward(tiles, V, U, y[start:stop])
         if then is not None:
-            then(start, y[start:stop])
+            then(start, y[start:stop])  # still in the core's cache
 
     _run(plan, work, len(x))
     return y
@@ -117,7 +118,7 @@ def conv2d_input_grad(
 
     def work(worker: int, start: int, stop: int) -> None:
         tiles = tiles_of(plan, stop - start, dy.dtype)
-        E = tiles.gradient(dy[start:stop])
+        E = tiles.gradient(dy[start:stop])  # (tiles·n, C_out)
         _input_grad(tiles, E, U, dx[start:stop])
         if then is not None:
             then(start, dx[start:stop])
@@ -177,6 +178,7 @@ def conv_transpose2d_gradients(
         return matmul.conv_transpose2d_gradients(
             x, dy, weight, stride, padding, need_dx, need_dweight
         )
+    # The kernel slides over dy: that is the image here, and x is on the outputs' side.
     plan = _plan(dy.shape[2:], weight.shape, stride, padding)
     dx = write = None
     if need_dx:
@@ -213,6 +215,7 @@ def _gradients(
         tiles = tiles_of(plan, stop - start, image.dtype)
         V = tiles.data(image[images]) if sums or not from_gradient else None
         E = tiles.gradient(gradient[images]) if sums or from_gradient else None
+        # In this order: the products of the second overwrite what the first needs.
         if sums:
             sums.add(worker, V, E)
         if write:
@@ -228,15 +231,15 @@ def _gradients(
 
 def _forward(tiles: Tiles, V: AtPoints, U: AtPoints, y: np.ndarray) -> None:
     """Write the outputs (n, C_out, OH, OW) of one chunk."""
-    for v, u, m in zip(V, U, tiles.M, strict=True):
-        np.matmul(v, u, out=m)
+    for v, u, m in zip(V, U, tiles.M, strict=True):  # stacks of matrices
+        np.matmul(v, u, out=m)  # (points, tiles·n, C_out)
     tiles.write_outputs(y)
 
 
 def _input_grad(tiles: Tiles, E: AtPoints, U: AtPoints, dx: np.ndarray) -> None:
     """Write the input gradient (n, C_in, H, W) of one chunk."""
     for e, u, p in zip(E, U, tiles.P, strict=True):
-        np.matmul(e, u.swapaxes(1, 2), out=p)
+        np.matmul(e, u.swapaxes(1, 2), out=p)  # (points, tiles·n, K)
     tiles.write_images(dx)
 
 
@@ -257,6 +260,7 @@ class _WeightSums:
 
     def total(self) -> AtPoints:
         """Return the sum over workers, in their order, and forget the parts."""
+        # Added to the first worker's: dU of a large layer has a hundred megabytes.
         first = self._of_worker.pop(0)
         for worker in sorted(self._of_worker):
             for dU, part in zip(first, self._of_worker.pop(worker), strict=True):
@@ -265,18 +269,18 @@ class _WeightSums:
 
 
 def _shares_outputs(plan: Plan, images: Images) -> bool:
-    """Return whether workers share out the outputs of dU rather than the images.
+    """Return whether workers share out the columns of dU rather than the images.
 
-    With few images of few tiles, as in the networks' deepest layers, a product with a
-    worker's share of the images has few rows and costs as much for reading and writing
-    the weights as for multiplying; and every worker has a dU of its own, a hundred
+    With few images of few tiles, as in the networks' deepest layers, Vᵀ·E sums over few
+    rows, and reading and writing dU costs as much as multiplying. Sharing out images
+    leaves still fewer rows to a worker, and needs a dU of its own for each, a hundred
     megabytes in the paper's network.
     """
     threads = thread_count()
     share = plan.out_channels // threads
     return (
         threads > 1
-        and len(images) * plan.tiles <= CHUNK_TILES * threads
+        and len(images) * plan.tiles <= CHUNK_TILES * threads  # a chunk each, at most
         and share * threads == plan.out_channels
         and plan.weight_values * images.dtype.itemsize >= LARGE_WEIGHTS
     )
@@ -285,7 +289,10 @@ def _shares_outputs(plan: Plan, images: Images) -> bool:
 def _dU_by_outputs(  # noqa: N802
     plan: Plan, image: Images, gradient: Images
 ) -> AtPoints:
-    """Return dU = Vᵀ·E, each worker computing some of its columns from all images."""
+    """Return dU = Vᵀ·E, each worker computing some of its columns from all images.
+
+    Each makes all of V for itself, which costs less than it saves in few tiles.
+    """
     threads, images = thread_count(), len(image)
     dU = empty_at_points(plan, image.dtype)
     part = _with_outputs(plan, plan.out_channels // threads)
@@ -297,7 +304,7 @@ def _dU_by_outputs(  # noqa: N802
             chosen = slice(start, min(start + chunk, images))
             tiles = tiles_of(part, chosen.stop - start, image.dtype)
             V = tiles.data(image[chosen])
-            E = tiles.gradient(gradient[chosen][:, columns])
+            E = tiles.gradient(gradient[chosen][:, columns])  # (tiles·n, its share)
             _add_products(V, E, [u[..., columns] for u in dU], first=start == 0)
 
     with one_blas_thread():
@@ -307,14 +314,17 @@ def _dU_by_outputs(  # noqa: N802
 
 @cache
 def _with_outputs(plan: Plan, out_channels: int) -> Plan:
-    """Return the plan for fewer output channels: the same one for the same question."""
+    """Return the plan for fewer output channels.
+
+    The same object each time: `tiles_of` knows what it has planned by the plan.
+    """
     return replace(plan, out_channels=out_channels)
 
 
 def _add_products(V: AtPoints, E: AtPoints, dU: AtPoints, *, first: bool) -> None:
     """Add Vᵀ·E to dU, or set it if this is the first part."""
     for stacks in zip(V, E, dU, strict=True):
-        # One matrix at a time: product and sum then are in the core's cache.
+        # Matrix by matrix, so that each is added while it is in the core's cache.
         for v, e, sums in zip(*stacks, strict=True):
             if first:
                 np.matmul(v.T, e, out=sums)
@@ -342,6 +352,9 @@ def _worth_it(
     outputs = len(known) * math.prod(known.shape[2:])
     if output is None:
         outputs //= math.prod(stride)
+    # For one output of one channel, from one channel of the image. From all channels of
+    # the image it is saved·C_in for an output to be transformed, and into all channels
+    # of the outputs saved·C_out for stride·stride pixels. The condition is for both.
     products = math.prod(products_per_output(k, s) for k, s in axes)
     saved = math.prod(kernel_size) - products
     return (
@@ -358,8 +371,9 @@ def _plan(
 
 
 def _at_points(plan: Plan, weight: Weight) -> AtPoints:
-    """Return U, once for all calls with a `SharedWeight`."""
+    """Return U, made once for all calls with a `SharedWeight`."""
     if isinstance(weight, SharedWeight):
+        # The size of images makes no difference to U, only that of blocks does.
         key = plan.rows.stride, plan.columns.stride
         return weight.once(key, lambda array: weights_at_points(plan, array))
     return weights_at_points(plan, weight)
@@ -368,9 +382,9 @@ def _at_points(plan: Plan, weight: Weight) -> AtPoints:
 def _run(plan: Plan, work: Callable[[int, int, int], None], images: int) -> None:
     """Call ``work`` for chunks of images on all cores.
 
-    A chunk is small enough for the cache and for all threads to have some, and has so
-    many images that a product has `CHUNK_TILES` rows: with fewer, reading the weights
-    costs more than multiplying by them.
+    A chunk has about `CHUNK_TILES` tiles, the rows of its products: with fewer, reading
+    the weights costs more than multiplying by them, and with more, what is in between
+    leaves the core's cache. But all threads are to have some images.
     """
     share = -(-images // thread_count())
     with one_blas_thread():
