@@ -135,7 +135,7 @@ def conv2d_weight_grad(
     if not _worth_it(x, dy, weight_shape, stride):
         return matmul.conv2d_weight_grad(x, dy, kernel_size, stride, padding)
     plan = _plan(x.shape[2:], weight_shape, stride, padding)
-    return _gradients(plan, x, dy, True, None, from_gradient=True)
+    return _gradients(plan, x, dy, True)
 
 
 def conv2d_gradients(
@@ -161,7 +161,7 @@ def conv2d_gradients(
         def write(tiles: Tiles, E: AtPoints, images: slice) -> None:
             _input_grad(tiles, E, U, dx[images])
 
-    return dx, _gradients(plan, x, dy, need_dweight, write, from_gradient=True)
+    return dx, _gradients(plan, x, dy, need_dweight, with_E=write)
 
 
 def conv_transpose2d_gradients(
@@ -188,7 +188,7 @@ def conv_transpose2d_gradients(
         def write(tiles: Tiles, V: AtPoints, images: slice) -> None:
             _forward(tiles, V, U, dx[images])
 
-    return dx, _gradients(plan, dy, x, need_dweight, write, from_gradient=False)
+    return dx, _gradients(plan, dy, x, need_dweight, with_V=write)
 
 
 def _gradients(
@@ -196,14 +196,14 @@ def _gradients(
     image: Images,
     gradient: Images,
     need_dweight: bool,
-    write: Callable[[Tiles, AtPoints, slice], None] | None,
     *,
-    from_gradient: bool,
+    with_V: Callable[[Tiles, AtPoints, slice], None] | None = None,
+    with_E: Callable[[Tiles, AtPoints, slice], None] | None = None,
 ) -> np.ndarray | None:
     """Return dweight, if needed, and write the other gradient in the same pass.
 
-    V of ``image`` and E of ``gradient`` make dweight; ``write``, unless None, gets E or
-    V of each chunk, as ``from_gradient`` says.
+    V of ``image`` and E of ``gradient`` make dweight. One of ``with_V`` and ``with_E``
+    may be given: it gets that of each chunk, and writes what it makes of it.
     """
     by_outputs = need_dweight and _shares_outputs(plan, image)
     sums = None
@@ -213,15 +213,17 @@ def _gradients(
     def work(worker: int, start: int, stop: int) -> None:
         images = slice(start, stop)
         tiles = tiles_of(plan, stop - start, image.dtype)
-        V = tiles.data(image[images]) if sums or not from_gradient else None
-        E = tiles.gradient(gradient[images]) if sums or from_gradient else None
-        # In this order: the products of the second overwrite what the first needs.
+        V = tiles.data(image[images]) if sums or with_V else None
+        E = tiles.gradient(gradient[images]) if sums or with_E else None
+        # The sums first: what the other two compute overwrites E or V.
         if sums:
             sums.add(worker, V, E)
-        if write:
-            write(tiles, E if from_gradient else V, images)
+        if with_V:
+            with_V(tiles, V, images)
+        if with_E:
+            with_E(tiles, E, images)
 
-    if sums or write:
+    if sums or with_V or with_E:
         _run(plan, work, len(image))
     if not need_dweight:
         return None

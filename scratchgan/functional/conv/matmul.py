@@ -23,6 +23,7 @@ Beside the three primitives there are both gradients in one pass, for a block th
 both; arguments may have the forms of `chunked`.
 """
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -87,7 +88,7 @@ def conv2d_input_grad(
         if then is not None:
             then(start, dx[start:stop])
 
-    row_values = weight.shape[1] * weight.shape[2] * weight.shape[3]  # C_in·KH·KW
+    row_values = math.prod(weight.shape[1:])  # C_in·KH·KW
     _run(work, dy, dy.shape[2] * dy.shape[3] * row_values)
     return dx
 
