@@ -37,8 +37,8 @@ __device__ inline real pull_back(int activation, real slope, real dy, real y) {
 }
 
 // Sum of `value` over a block of one dimension, valid in thread 0. `shared` has a place
-// for each thread; their number is a power of two. Half of the threads add what the other
-// half holds, then half of those, always in the same order.
+// for each thread; their number is a power of two. Half of the threads add what the
+// other half holds, then half of those, always in the same order.
 __device__ inline real block_sum(real value, real *shared) {
   int t = threadIdx.x;
   __syncthreads();  // the last use of `shared` is over

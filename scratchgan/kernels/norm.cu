@@ -1,10 +1,11 @@
 // Batch normalisation with an activation; see norm.py.
 //
 // A row is a pixel of an image, or a vector, with its channels side by side. Sums over
-// rows have two stages without atomics, so that they come out the same every time. In the
-// first a block of 32 x 8 threads takes 32 channels and a part of the rows: threads side
-// by side read channels side by side, and eight rows are in flight. It leaves a line of
-// `channels` numbers for each part. In the second one thread a channel combines the parts.
+// rows have two stages without atomics, so that they come out the same every time. In
+// the first a block of 32 x 8 threads takes 32 channels and a part of the rows: threads
+// side by side read channels side by side, and eight rows are in flight. It leaves a
+// line of `channels` numbers for each part. In the second one thread a channel combines
+// the parts.
 
 #define LANES 32
 #define ROWS 8

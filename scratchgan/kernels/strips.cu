@@ -1,9 +1,9 @@
 // Images as strips, for convolution, and back; see strips.py.
 //
-// Strips have the shape (I, J, N, P, K, C), C last in memory: strip i and window j hold,
-// for every image, P rows and K columns of pixels from row i*stride_h - top and column
-// j*stride_w - left on. To such a place (i, j), or to a pixel on the way back, belong the
-// values of all images one after another; `parts` blocks share them.
+// Strips have the shape (I, J, N, P, K, C), C last in memory: strip i and window j hold
+// for every image P rows and K columns of pixels, from row i*stride_h - top and column
+// j*stride_w - left on. The values of all images at such a place (i, j), or at a pixel on
+// the way back, lie one after another; `parts` blocks share them.
 
 // Zero outside the image. Strides of x are in elements, in the order n, c, h, w.
 extern "C" __global__ void to_strips(const real *x, real *strips, int J, int N, int P,

@@ -105,7 +105,7 @@ def empty_images(like: Images, channels: int, size: Pair) -> Array:
     With the count, the dtype and the place of ``like``.
     """
     shape = len(like), *size, channels  # (N, H, W, C)
-    if is_numpy(like):
+    if is_numpy(like):  # aligned, so that additions run at full speed
         return empty(shape, like.dtype).transpose(0, 3, 1, 2)
     xp = get_array_module(whole(like))
     return xp.empty(shape, like.dtype).transpose(0, 3, 1, 2)

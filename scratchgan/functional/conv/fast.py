@@ -86,9 +86,9 @@ def conv2d(
     if not _worth_it(x, None, weight.shape, stride):
         return matmul.conv2d(x, weight, stride, padding, then)
     plan = _plan(x.shape[2:], weight.shape, stride, padding)
-    U = _at_points(plan, weight)
+    U = _at_points(plan, weight)  # (K, C_out) at each pair of points
     size = plan.rows.outputs, plan.columns.outputs
-    y = empty_images(x, plan.out_channels, size)
+    y = empty_images(x, plan.out_channels, size)  # (N, C_out, OH, OW)
 
     def work(worker: int, start: int, stop: int) -> None:
         tiles = tiles_of(plan, stop - start, x.dtype)
@@ -113,8 +113,8 @@ def conv2d_input_grad(
     if not _worth_it(None, dy, weight.shape, stride):
         return matmul.conv2d_input_grad(dy, weight, input_size, stride, padding, then)
     plan = _plan(input_size, weight.shape, stride, padding)
-    U = _at_points(plan, weight)
-    dx = empty_images(dy, plan.in_channels, input_size)
+    U = _at_points(plan, weight)  # (K, C_out) at each pair of points
+    dx = empty_images(dy, plan.in_channels, input_size)  # (N, C_in, H, W)
 
     def work(worker: int, start: int, stop: int) -> None:
         tiles = tiles_of(plan, stop - start, dy.dtype)
@@ -156,7 +156,7 @@ def conv2d_gradients(
     dx = write = None
     if need_dx:
         U = _at_points(plan, weight)
-        dx = empty_images(x, plan.in_channels, x.shape[2:])
+        dx = empty_images(x, plan.in_channels, x.shape[2:])  # (N, C_in, H, W)
 
         def write(tiles: Tiles, E: AtPoints, images: slice) -> None:
             _input_grad(tiles, E, U, dx[images])
@@ -178,12 +178,13 @@ def conv_transpose2d_gradients(
         return matmul.conv_transpose2d_gradients(
             x, dy, weight, stride, padding, need_dx, need_dweight
         )
-    # The kernel slides over dy: that is the image here, and x is on the outputs' side.
+    # The kernel slides over dy, and the weight is (C_in, C_out, KH, KW): to the plan dy
+    # is the image, x is on the side of the outputs, and C_in is its out_channels.
     plan = _plan(dy.shape[2:], weight.shape, stride, padding)
     dx = write = None
     if need_dx:
         U = _at_points(plan, weight)
-        dx = empty_images(x, plan.out_channels, x.shape[2:])
+        dx = empty_images(x, plan.out_channels, x.shape[2:])  # (N, C_in, H, W)
 
         def write(tiles: Tiles, V: AtPoints, images: slice) -> None:
             _forward(tiles, V, U, dx[images])
@@ -213,6 +214,7 @@ def _gradients(
     def work(worker: int, start: int, stop: int) -> None:
         images = slice(start, stop)
         tiles = tiles_of(plan, stop - start, image.dtype)
+        # Each only where it is needed: (tiles·n, K) and (tiles·n, out_channels).
         V = tiles.data(image[images]) if sums or with_V else None
         E = tiles.gradient(gradient[images]) if sums or with_E else None
         # The sums first: what the other two compute overwrites E or V.
@@ -228,7 +230,7 @@ def _gradients(
     if not need_dweight:
         return None
     dU = sums.total() if sums else _dU_by_outputs(plan, image, gradient)
-    return weights_of(plan, dU)
+    return weights_of(plan, dU)  # (out_channels, in_channels, KH, KW)
 
 
 def _forward(tiles: Tiles, V: AtPoints, U: AtPoints, y: np.ndarray) -> None:
@@ -256,7 +258,7 @@ class _WeightSums:
     def add(self, worker: int, V: AtPoints, E: AtPoints) -> None:
         """Add a chunk's part, Vᵀ·E."""
         first = worker not in self._of_worker
-        if first:
+        if first:  # the first product sets it, which saves setting it to zero
             self._of_worker[worker] = empty_at_points(self._plan, self._dtype)
         _add_products(V, E, self._of_worker[worker], first=first)
 
@@ -266,6 +268,7 @@ class _WeightSums:
         first = self._of_worker.pop(0)
         for worker in sorted(self._of_worker):
             for dU, part in zip(first, self._of_worker.pop(worker), strict=True):
+                # dU += part, on all cores.
                 update_in_parts(operator.iadd, dU, part)
         return first
 
@@ -305,8 +308,8 @@ def _dU_by_outputs(  # noqa: N802
         for start in range(0, images, chunk):
             chosen = slice(start, min(start + chunk, images))
             tiles = tiles_of(part, chosen.stop - start, image.dtype)
-            V = tiles.data(image[chosen])
-            E = tiles.gradient(gradient[chosen][:, columns])  # (tiles·n, its share)
+            V = tiles.data(image[chosen])  # (tiles·n, K)
+            E = tiles.gradient(gradient[chosen][:, columns])  # (tiles·n, its columns)
             _add_products(V, E, [u[..., columns] for u in dU], first=start == 0)
 
     with one_blas_thread():
@@ -329,7 +332,7 @@ def _add_products(V: AtPoints, E: AtPoints, dU: AtPoints, *, first: bool) -> Non
         # Matrix by matrix, so that each is added while it is in the core's cache.
         for v, e, sums in zip(*stacks, strict=True):
             if first:
-                np.matmul(v.T, e, out=sums)
+                np.matmul(v.T, e, out=sums)  # (K, C_out), over the tiles of all images
             else:
                 part = scratch("dU", sums.shape, sums.dtype)
                 sums += np.matmul(v.T, e, out=part)
@@ -353,7 +356,9 @@ def _worth_it(
         return False
     outputs = len(known) * math.prod(known.shape[2:])
     if output is None:
-        outputs //= math.prod(stride)
+        outputs //= math.prod(
+            stride
+        )  # about: padding and kernel may change it a little
     # For one output of one channel, from one channel of the image. From all channels of
     # the image it is saved·C_in for an output to be transformed, and into all channels
     # of the outputs saved·C_out for stride·stride pixels. The condition is for both.

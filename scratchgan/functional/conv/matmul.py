@@ -60,9 +60,10 @@ def conv2d(
     C_out, _, *kernel_size = weight.shape
     size = conv_output_size(x.shape[2:], kernel_size, stride, padding)
     matrix = _weight_matrix(weight)  # (KH·KW·C_in, C_out)
-    y = empty_images(x, C_out, size)
+    y = empty_images(x, C_out, size)  # (N, C_out, OH, OW)
 
     def work(worker: int, start: int, stop: int) -> None:
+        # (n·OH·OW, KH·KW·C_in)
         rows = _rows(x[start:stop], kernel_size, stride, padding)
         _product(rows, matrix, _pixels(y[start:stop]))  # (n·OH·OW, C_out), in place
         if then is not None:
@@ -81,7 +82,7 @@ def conv2d_input_grad(
     then: Then | None = None,
 ) -> Array:
     """Input gradient; see `primitives`."""
-    dx = empty_images(dy, weight.shape[1], input_size)
+    dx = empty_images(dy, weight.shape[1], input_size)  # (N, C_in, H, W)
 
     def work(worker: int, start: int, stop: int) -> None:
         _write_input_grad(dx[start:stop], dy[start:stop], weight, stride, padding)
@@ -100,6 +101,7 @@ def conv2d_weight_grad(
     sums = _WeightSums(dy.shape[1], x.shape[1], kernel_size)
 
     def work(worker: int, start: int, stop: int) -> None:
+        # (n·OH·OW, KH·KW·C_in) and (n·OH·OW, C_out): the sum is over their rows.
         rows = _rows(x[start:stop], kernel_size, stride, padding)
         sums.add(worker, rows, _pixels(dy[start:stop]))
 
@@ -217,7 +219,7 @@ def _rows(x: Array, kernel_size: Pair, stride: Pair, padding: Padding) -> Array:
         padded[:, border] = 0
     for border in (slice(left), slice(left + W, None)):
         padded[:, top : top + H, border] = 0
-    padded[:, top : top + H, left : left + W] = x.transpose(0, 2, 3, 1)
+    padded[:, top : top + H, left : left + W] = x.transpose(0, 2, 3, 1)  # (n, H, W, C)
     # A view with two axes more, that of each pixel's place under the kernel; nothing is
     # copied before the last assignment.
     windows = xp.lib.stride_tricks.sliding_window_view(padded, kernel_size, axis=(1, 2))
@@ -225,7 +227,7 @@ def _rows(x: Array, kernel_size: Pair, stride: Pair, padding: Padding) -> Array:
     windows = windows.transpose(0, 1, 2, 4, 5, 3)  # (n, OH, OW, KH, KW, C_in)
     rows = _memory("rows", windows.shape, x)
     rows[...] = windows
-    return rows.reshape(-1, kernel_size[0] * kernel_size[1] * C_in)
+    return rows.reshape(-1, kernel_size[0] * kernel_size[1] * C_in)  # a view
 
 
 def _write_input_grad(
@@ -237,11 +239,11 @@ def _write_input_grad(
     pixels = _pixels(dy)  # (n·OH·OW, C_out)
     if C_in <= FEW_CHANNELS:
         planes = _memory("planes", (len(matrix), len(pixels)), dy)
-        _product(matrix, pixels.T, planes)
+        _product(matrix, pixels.T, planes)  # (KH·KW·C_in, n·OH·OW), the rows transposed
         _add_planes(dx, planes, kernel_size, dy.shape[2:], stride, padding)
     else:
         rows = _memory("rows", (len(pixels), len(matrix)), dy)
-        _product(pixels, matrix.T, rows)
+        _product(pixels, matrix.T, rows)  # (n·OH·OW, KH·KW·C_in)
         _add_rows(dx, rows, kernel_size, dy.shape[2:], stride, padding)
 
 
@@ -257,11 +259,11 @@ def _add_rows(
     n, C_in, H, W = dx.shape
     (KH, KW), (OH, OW), (top, bottom, left, right) = kernel_size, output_size, padding
     rows = rows.reshape(n, OH, OW, KH, KW, C_in)
-    # With its padding an image has a place for everything; it is cut off at the end.
+    # Windows reach into the padding, so it is added to as well, and cut off at the end.
     padded = _memory("padded", (n, H + top + bottom, W + left + right, C_in), dx)
     padded[...] = 0
-    # Tap by tap: what one tap (i, j) has touched does not overlap, so that all of it
-    # can be added at once.
+    # Windows overlap, but under one tap (i, j) no two outputs have the same pixel: what
+    # all outputs send through it is added at once.
     for i in range(KH):
         for j in range(KW):
             windows = padded[
@@ -301,6 +303,7 @@ def _add_planes(
     sums[...] = 0
     for i in range(KH):
         for j in range(KW):
+            # Output (0, 0) under this tap; the others follow one by one.
             v, u = i // stride[0], j // stride[1]
             part = sums[i % stride[0], j % stride[1], :, :, v : v + OH, u : u + OW]
             part += planes[i, j]  # (C_in, n, OH, OW)
@@ -313,7 +316,7 @@ def _add_planes(
             v, u = max(v, 0), max(u, 0)
             pixels = dx[:, :, v * stride[0] + p - top :: stride[0]]
             pixels = pixels[..., u * stride[1] + q - left :: stride[1]]
-            # Shorter than the pixels where those at the end are unread.
+            # (C_in, n, ., .), shorter than pixels where those at the end are unread.
             part = sums[p, q, :, :, v : v + pixels.shape[2], u : u + pixels.shape[3]]
             pixels[:, :, : part.shape[2], : part.shape[3]] = part.swapaxes(0, 1)
 

@@ -32,6 +32,14 @@ class Plan:
         i and j among 0, 1, inf    (3, 3) (3, 2) (2, 3) (2, 2)    4C
         i = -1, j another          (3, 3) (3, 2)                  2C
         i = j = -1                 (3, 3)                         C
+
+    Attributes
+    ----------
+    rows, columns : AxisPlan
+        Tiles, phases and points of each axis.
+    in_channels, out_channels : int
+        C of the images and O of the outputs.
+    kernel_size : (int, int)
     """
 
     rows: AxisPlan
@@ -66,8 +74,7 @@ class Plan:
     @property
     def weight_values(self) -> int:
         """Number of values of U, all its matrices together."""
-        rows, columns = self.points_shape
-        summed = sum(self.summed(i, j) for i, j in np.ndindex(rows, columns))
+        summed = sum(self.summed(i, j) for i, j in np.ndindex(self.points_shape))
         return summed * self.out_channels
 
     @cached_property

@@ -45,7 +45,7 @@ def weights_at_points(plan: Plan, weight: np.ndarray) -> AtPoints:
             at_row = sum_of(operations, values, terms, "at row point")  # (KW, c, O)
             for j, column_point, b, column_phase, column_taps in _phases(plan.columns):
                 u = plan.part(U, i, j)[plan.channels[i, j, a, b]]
-                u = u.reshape(a.count, b.count, C, O)
+                u = u.reshape(a.count, b.count, C, O)  # a view of U
                 operations += sum_into(
                     u[row_phase, column_phase, start:stop],  # (c, O)
                     [at_row[tap] for tap in column_taps],
@@ -62,7 +62,7 @@ def weights_of(plan: Plan, dU: AtPoints) -> np.ndarray:
     KH, KW = plan.kernel_size
     C, O = plan.in_channels, plan.out_channels  # noqa: E741
     dtype = dU[0].dtype
-    dtaps = empty((KH, KW, C, O), dtype)
+    dtaps = empty((KH, KW, C, O), dtype)  # channels last, as the layers' weights
 
     def work(worker: int, start: int, stop: int) -> None:
         operations: list[Operation] = []
@@ -90,7 +90,7 @@ def weights_of(plan: Plan, dU: AtPoints) -> np.ndarray:
         run_planned(operations)
 
     run_chunks(work, C, _weight_chunk(plan))
-    return dtaps.transpose(3, 2, 0, 1)  # (O, C, KH, KW), in memory as the weights are
+    return dtaps.transpose(3, 2, 0, 1)  # (O, C, KH, KW)
 
 
 def empty_at_points(plan: Plan, dtype: np.dtype) -> AtPoints:
