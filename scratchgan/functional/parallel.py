@@ -30,8 +30,7 @@ CHUNK_BYTES = 1 << 19
 CACHE_LINE = 64
 """Bytes."""
 
-_local = threading.local()
-
+_local = threading.local()  # each thread's scratch memory, by name and dtype
 
 _threads = usable_cores()
 
@@ -71,10 +70,11 @@ def run_chunks(
         Items in a chunk; the last may have fewer.
     """
     starts = range(0, count, chunk_size)
+    # No more workers than chunks, and one where there are none.
     workers = max(1, min(_threads, len(starts)))
 
     def run(worker: int) -> None:
-        for start in starts[worker::workers]:
+        for start in starts[worker::workers]:  # dealt out in turn
             work(worker, start, min(start + chunk_size, count))
 
     # The caller is worker 0: waking a thread takes longer than many a small pass.
@@ -86,9 +86,9 @@ def run_chunks(
     try:
         run(0)
     finally:
-        wait(tasks)
+        wait(tasks)  # even after an error: they write to the caller's arrays
     for task in tasks:
-        task.result()
+        task.result()  # raises a worker's error
 
 
 def one_blas_thread() -> AbstractContextManager:
@@ -118,6 +118,7 @@ def map_images(function: Callable[..., Array], *arrays: Array) -> Array:
     result[:size] = first
 
     def work(worker: int, start: int, stop: int) -> None:
+        # Counted without the first chunk, which is done.
         part = slice(start + size, stop + size)
         result[part] = function(*(array[part] for array in arrays))
 
@@ -140,6 +141,7 @@ def update_in_parts(function: Callable[..., None], *arrays: Array) -> None:
     if not alike or not _worth_cutting(first) or not is_dense(first):
         function(*arrays)
         return
+    # Of elements in one order in memory, any run is a part: shapes do not matter.
     order = memory_order(first)
     lines = [array.transpose(order).reshape(-1) for array in arrays]  # views
 
@@ -158,7 +160,7 @@ def sum_images(function: Callable[..., Array], *arrays: Array) -> Array:
     if not _worth_cutting(arrays[0]):
         return function(*arrays)
     count, size = len(arrays[0]), images_per_chunk(arrays[0])
-    sums: list = [None] * -(-count // size)
+    sums: list = [None] * -(-count // size)  # one for each chunk, set in any order
 
     def work(worker: int, start: int, stop: int) -> None:
         sums[start // size] = function(*(array[start:stop] for array in arrays))
@@ -168,6 +170,7 @@ def sum_images(function: Callable[..., Array], *arrays: Array) -> Array:
 
 
 def _worth_cutting(array: Array) -> bool:
+    # A small pass is over before another thread has woken; a GPU needs no chunks.
     return isinstance(array, np.ndarray) and array.nbytes > 2 * CHUNK_BYTES
 
 
@@ -186,6 +189,7 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     size = math.prod(shape)
     key = name, np.dtype(dtype).char
     buffers = _local.__dict__  # beside the count of `scratch_growth`
+    # A smaller array takes a part of the memory; a larger one replaces it for good.
     if key not in buffers or buffers[key].size < size:
         buffers[key] = empty((size,), dtype)
         _local.growth = scratch_growth() + 1
@@ -204,13 +208,15 @@ def empty(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     lines: adding two arrays in a core's cache runs at half the speed.
     """
     count, dtype = math.prod(shape), np.dtype(dtype)
+    # With room for one line more, so that a line starts within the first CACHE_LINE.
     memory = np.empty(count * dtype.itemsize + CACHE_LINE, np.uint8)
-    start = -memory.ctypes.data % CACHE_LINE
+    start = -memory.ctypes.data % CACHE_LINE  # bytes up to it
     return memory[start : start + count * dtype.itemsize].view(dtype).reshape(shape)
 
 
 def empty_like(array: np.ndarray) -> np.ndarray:
     """Return an uninitialised array of the same shape, dtype and order of memory."""
+    # Made with its axes as they lie in memory, and then given their places.
     order = memory_order(array)
     result = empty(tuple(array.shape[axis] for axis in order), array.dtype)
     return result.transpose(inverse_order(order))
@@ -218,9 +224,11 @@ def empty_like(array: np.ndarray) -> np.ndarray:
 
 @cache
 def _blas() -> threadpoolctl.ThreadpoolController:
+    # Looks through all libraries of the process; once is enough.
     return threadpoolctl.ThreadpoolController().select(user_api="blas")
 
 
 @cache
 def _pool(workers: int) -> ThreadPoolExecutor:
+    # Kept, with its threads and their scratch memory, for each number ever asked for.
     return ThreadPoolExecutor(workers, thread_name_prefix="chunks")

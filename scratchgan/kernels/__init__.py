@@ -1,10 +1,11 @@
 """Hand-written CUDA kernels, each behind a Python function.
 
-A function here does one thing that is bound by memory on a GPU: it starts the kernel of
-its name, in the ``.cu`` file beside it. Some run on any arrays, too, so that what is
-built of them can be read and tested without a GPU (`products`, `strips`, `arrays`);
-the others want theirs on a GPU, and name the place where their definition in array
-operations is. Tests compare each kernel with that.
+A function does one thing that is bound by memory on a GPU, by a kernel or two of the
+``.cu`` file beside its module; `launch` compiles the files and starts the kernels.
+`products` has none: matrix products are left to cuBLAS. The functions of `products`,
+`strips` and `arrays` run on NumPy's arrays, too, so that what is built of them can be
+read and tested without a GPU. Those of the other modules want arrays on a GPU, and name
+their definition in array operations, with which tests compare each kernel.
 
-Nothing here knows of layers. Arrays have NCHW shapes and any order in memory.
+No file here imports a layer. Arrays have NCHW shapes and any order in memory.
 """

@@ -31,7 +31,7 @@ class ActivationCode(NamedTuple):
 def activate(x: Array, code: ActivationCode) -> Array:
     """Return f(x), in x's order of memory. x must be on a GPU."""
     x = dense(x)
-    y = empty_dense_like(x)
+    y = empty_dense_like(x)  # element i of both is the same one, whatever the shape
     launch_each("activate", x, x.size, x, y, code.number, code.slope)
     return y
 
@@ -40,6 +40,6 @@ def activate_back(dy: Array, y: Array, code: ActivationCode) -> Array:
     """Return dy · f'(x) where f(x) is y. Both must be on a GPU."""
     y = dense(y)
     dx = empty_dense_like(y)
-    dy = in_order_of(y, dy)
+    dy = in_order_of(y, dy)  # a copy if its elements lie in another order
     launch_each("activate_back", y, y.size, dy, y, dx, code.number, code.slope)
     return dx

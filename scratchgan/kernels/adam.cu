@@ -12,5 +12,6 @@ extern "C" __global__ void adam(real *theta, const real *grad, real *m, real *v,
   real v_new = beta2 * v[i] + (1 - beta2) * (g * g);
   m[i] = m_new;
   v[i] = v_new;
+  // lr * mhat / (sqrt(vhat) + eps), with the corrections of mhat and vhat in the rates
   theta[i] -= rates[0] * m_new / (sqrt(v_new) / rates[1] + eps);
 }

@@ -36,6 +36,7 @@ class FlatArrays:
         self.views: dict[str, Array] = {}
         start = 0
         for name, array in like.items():
+            # A run of the whole, with the axes as they lie in the array's memory.
             order = memory_order(array)
             shape = tuple(array.shape[axis] for axis in order)
             part = self.whole[start : start + array.size].reshape(shape)

@@ -17,6 +17,7 @@ def in_order_of(like: Array, x: Array) -> Array:
     """Return x dense, its elements in memory in the order of ``like``."""
     if x.strides == like.strides:
         return x
+    # In C order with like's axes as they lie in memory, seen with its axes in place.
     order = memory_order(like)
     packed = packed_copy(x.transpose(order))
     return packed.transpose(inverse_order(order))
@@ -29,9 +30,10 @@ def packed_copy(x: Array) -> Array:
     xp = get_array_module(x)
     if not has_kernels(x):
         return xp.array(x, order="C")
+    # The kernel counts four axes.
     four = x.reshape((1,) * (4 - x.ndim) + x.shape) if x.ndim < 4 else x
     out = xp.empty(x.shape, x.dtype)
-    strides = [stride // x.itemsize for stride in four.strides]
+    strides = [stride // x.itemsize for stride in four.strides]  # in elements
     launch_each("pack", x, x.size, x, out, *four.shape[1:], *strides)
     return out
 

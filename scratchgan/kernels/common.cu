@@ -9,8 +9,8 @@ __device__ inline int element() { return blockIdx.x * blockDim.x + threadIdx.x; 
 // Activations, by the number that scratchgan/kernels/activation.py gives them.
 enum Activation { IDENTITY, LEAKY_RELU, TANH, SIGMOID };
 
-// Exact to the last digits at both ends: exp never overflows and a small result is
-// not rounded to zero.
+// Exact to the last digits at both ends: exp never overflows, since t <= 1, and a small
+// result is not rounded to zero, as one minus the sigmoid of -x would be.
 __device__ inline real sigmoid(real x) {
   real t = exp(-fabs(x));
   return (x >= 0 ? real(1) : t) / (1 + t);
@@ -37,12 +37,14 @@ __device__ inline real pull_back(int activation, real slope, real dy, real y) {
 }
 
 // Sum of `value` over a block of one dimension, valid in thread 0. `shared` has a place
-// for each thread; their number is a power of two.
+// for each thread; their number is a power of two. Half of the threads add what the
+// other half holds, then half of those, always in the same order.
 __device__ inline real block_sum(real value, real *shared) {
   int t = threadIdx.x;
   __syncthreads();  // the last use of `shared` is over
   shared[t] = value;
   for (int half = blockDim.x / 2; half > 0; half /= 2) {
+    // what the others have written is there
     __syncthreads();
     if (t < half) shared[t] += shared[t + half];
   }

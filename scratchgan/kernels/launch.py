@@ -13,7 +13,7 @@ FOLDER = Path(__file__).parent
 FILES = ("common", "arrays", "activation", "norm", "strips", "adam", "losses")
 """Compiled together, once for each dtype; CuPy keeps the result on disk."""
 THREADS = 256
-"""In a block of an element-wise kernel."""
+"""In a block of an element-wise kernel. The sums in losses.cu count on it, too."""
 MOST_ELEMENTS = 2**31 - 1
 """The kernels count elements in 32 bits."""
 
@@ -51,7 +51,7 @@ def launch(
     like : array
         Its dtype is the kernels' ``real``, its device where they run.
     blocks, threads : int or tuple of int
-        Grid of blocks, and threads in a block.
+        Number of blocks, and of threads in a block; by axis, if there are several.
     *arguments : array, int, float or None
         In the kernel's order; int is passed as ``int``, float as ``real``, None as a
         null pointer.
@@ -95,8 +95,8 @@ def launch_each(
             f"{name}: an array of {count:,} elements, at most {MOST_ELEMENTS:,} fit "
             "the kernels' counters; use a smaller batch"
         )
-    if count:
-        blocks = -(-count // THREADS)
+    if count:  # CUDA refuses a grid without blocks
+        blocks = -(-count // THREADS)  # the last may have threads to spare
         launch(name, like, blocks, THREADS, *arguments, count, in_place=in_place)
 
 
@@ -117,7 +117,7 @@ def source() -> str:
     )
 
 
-@cache
+@cache  # made once for a dtype and a device
 def _module(cupy: Any, char: str, device: int) -> Any:
     try:
         real = C_TYPES[char]
@@ -129,8 +129,9 @@ def _module(cupy: Any, char: str, device: int) -> Any:
 
 
 def _pack(argument: Any, real: type) -> Any:
+    # As wide as the kernel's parameter: CUDA copies bytes and converts nothing.
     if argument is None:
-        return np.uintp(0)
+        return np.uintp(0)  # a pointer
     if isinstance(argument, bool | int | np.integer):
         return np.int32(argument)
     if isinstance(argument, float | np.floating):

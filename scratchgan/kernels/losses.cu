@@ -1,5 +1,6 @@
 // Losses on logits with their gradients; see losses.py. A batch has few logits, so one
-// block of threads does it all, and sums in one order.
+// block of threads does it all, and sums in one order. Each thread takes every 256th
+// logit or row; `shared` is where block_sum adds up what they have found.
 
 // Mean of softplus(a) - target * a, and (sigmoid(a) - target) / count.
 extern "C" __global__ void sigmoid_cross_entropy(const real *logits, real *loss,
@@ -9,6 +10,7 @@ extern "C" __global__ void sigmoid_cross_entropy(const real *logits, real *loss,
   real sum = 0;
   for (int i = threadIdx.x; i < count; i += blockDim.x) {
     real a = logits[i];
+    // softplus(a) = log(1 + exp(a)), without a large exponential
     sum += fmax(a, real(0)) + log1p(exp(-fabs(a))) - target * a;
     dlogits[i] = (sigmoid(a) - target) / count;
   }
@@ -25,13 +27,14 @@ extern "C" __global__ void softmax_cross_entropy(const real *logits, real *loss,
   for (int row = threadIdx.x; row < rows; row += blockDim.x) {
     const real *a = logits + row * classes;
     real *d = dlogits + row * classes;
+    // softmax is the same when all logits are less by one number: no exp overflows
     real largest = a[0];
     for (int k = 1; k < classes; k++) largest = fmax(largest, a[k]);
     real total = 0;
     for (int k = 0; k < classes; k++) total += exp(a[k] - largest);
     for (int k = 0; k < classes; k++)
       d[k] = (exp(a[k] - largest) / total - (k == target)) / rows;
-    sum += log(total) - (a[target] - largest);
+    sum += log(total) - (a[target] - largest);  // -log p[target]
   }
   sum = block_sum(sum, shared);
   if (threadIdx.x == 0) *loss = sum / rows;

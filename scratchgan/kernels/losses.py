@@ -18,7 +18,10 @@ def sigmoid_cross_entropy(logits: Array, target: float) -> tuple[Array, Array]:
 
 
 def softmax_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
-    """Return (loss, dlogits) as `scratchgan.functional.losses`' of this name."""
+    """Return (loss, dlogits) as `scratchgan.functional.losses.softmax_cross_entropy`.
+
+    One target class for all rows of logits (N, classes).
+    """
     xp = get_array_module(logits)
     logits = packed_copy(logits)
     rows, classes = logits.shape
@@ -31,7 +34,10 @@ def softmax_cross_entropy(logits: Array, target: int) -> tuple[Array, Array]:
 
 
 def mean_real_probability(logits: Array) -> Array:
-    """Return the mean probability of being real, shape (), of logits (N, 1 or 2)."""
+    """Return the mean probability of being real, shape (), of logits (N, 1 or 2).
+
+    That of each is `scratchgan.functional.losses.real_probability`.
+    """
     xp = get_array_module(logits)
     logits = packed_copy(logits)
     rows, classes = logits.shape

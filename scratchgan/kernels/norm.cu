@@ -1,14 +1,16 @@
 // Batch normalisation with an activation; see norm.py.
 //
-// Sums over rows have two stages without atomics, so that they come out the same every
-// time. In the first a block of 32 x 8 threads takes 32 channels and a part of the
-// rows: threads side by side read channels side by side, and eight rows are in flight.
-// In the second one thread a channel combines the parts.
+// A row is a pixel of an image, or a vector, with its channels side by side. Sums over
+// rows have two stages without atomics, so that they come out the same every time. In
+// the first a block of 32 x 8 threads takes 32 channels and a part of the rows: threads
+// side by side read channels side by side, and eight rows are in flight. It leaves a
+// line of `channels` numbers for each part. In the second one thread a channel combines
+// the parts.
 
 #define LANES 32
 #define ROWS 8
 
-// Adds `value` over the block's rows, valid for threadIdx.y == 0.
+// Adds `value` over the block's eight rows, valid for threadIdx.y == 0.
 __device__ inline real add_rows(real value, real (*shared)[LANES]) {
   __syncthreads();  // the last use of `shared` is over
   shared[threadIdx.y][threadIdx.x] = value;
@@ -39,6 +41,7 @@ extern "C" __global__ void moments_of_parts(const real *a, real *means, real *sq
   square = add_rows(square, shared);
   if (threadIdx.y == 0 && c < channels) {
     int count = last - first;
+    // Deviations from the pivot become those from the mean.
     means[blockIdx.y * channels + c] = pivot + sum / count;
     squares[blockIdx.y * channels + c] = square - sum * sum / count;
   }
@@ -59,6 +62,7 @@ extern "C" __global__ void fold_moments(const real *means, const real *squares,
     int count = min(part_rows, rows - p * part_rows);
     mean += means[p * channels + c] * (real(count) / rows);
   }
+  // The parts' squares are about their own means.
   real square = 0;
   for (int p = 0; p < parts; p++) {
     int count = min(part_rows, rows - p * part_rows);
@@ -123,9 +127,10 @@ extern "C" __global__ void fold_sums(const real *sums, const real *centred_sums,
     dbeta += sums[p * channels + c];
     centred += centred_sums[p * channels + c];
   }
-  real dgamma = centred * inv_std[c];
+  real dgamma = centred * inv_std[c];  // sum of g * xhat
   if (gamma_grad) gamma_grad[c] += dgamma;
   if (beta_grad) beta_grad[c] += dbeta;
+  // scale * (g - dbeta / rows - xhat * dgamma / rows), sorted by g, a and the rest.
   real b = -inv_std[c] * dgamma / rows;
   b_out[c] = b;
   c_out[c] = -dbeta / rows - b * mean[c];

@@ -1,7 +1,11 @@
 """Batch normalisation with an activation in three kernels forward and three back.
 
 For arrays on a GPU what `scratchgan.nn.fused.norm_passes` is for NumPy's, with the
-same formulas; those are the definition that the kernels are tested against.
+formulas that are there. The definition is `scratchgan.nn.batch_norm` and an activation
+after it, with which the kernels are compared.
+
+To the kernels an array is a matrix with a row for each pixel of each image and a column
+for each of C channels. Sums over its rows are made for ``parts`` of them first.
 """
 
 from typing import NamedTuple
@@ -17,7 +21,7 @@ from scratchgan.kernels.arrays import (
 from scratchgan.kernels.launch import launch, launch_each
 
 LANES, ROWS = 32, 8
-"""Channels and rows that a block of threads has in flight; as in norm.cu."""
+"""Channels and rows that a block of threads works on at a time; as in norm.cu."""
 BLOCKS = 512
 """Enough to keep a large GPU busy, few enough to be combined quickly."""
 FEWEST_ROWS = 64
@@ -69,12 +73,12 @@ def batch_statistics(
     xp = get_array_module(a)
     C, rows = a.shape[1], a.size // a.shape[1]
     part_rows, parts = _parts(rows, C)
-    means, squares = xp.empty((2, parts, C), a.dtype)
+    means, squares = xp.empty((2, parts, C), a.dtype)  # (parts, C) each
     launch(
         "moments_of_parts", a, (-(-C // LANES), parts), (LANES, ROWS),
         a, means, squares, rows, C, part_rows,
     )  # fmt: skip
-    mean, inv_std, scale, shift = xp.empty((4, C), a.dtype)
+    mean, inv_std, scale, shift = xp.empty((4, C), a.dtype)  # (C,) each
     launch_each(
         "fold_moments", a, C,
         means, squares, gamma, beta, running_mean, running_var,
@@ -120,15 +124,16 @@ def norm_activation_back(
     xp = get_array_module(a)
     C, rows = a.shape[1], a.size // a.shape[1]
     part_rows, parts = _parts(rows, C)
+    # To the kernels element i of all arrays is the same one.
     dy = in_order_of(a, dy)
     g = empty_dense_like(a)
-    sums, centred = xp.empty((2, parts, C), a.dtype)
+    sums, centred = xp.empty((2, parts, C), a.dtype)  # (parts, C) each
     launch(
         "sums_of_parts", a, (-(-C // LANES), parts), (LANES, ROWS),
         dy, y, a, statistics.mean, g, sums, centred, rows, C, part_rows,
         code.number, code.slope,
     )  # fmt: skip
-    b, c = xp.empty((2, C), a.dtype)
+    b, c = xp.empty((2, C), a.dtype)  # (C,) each
     launch_each(
         "fold_sums", a, C,
         sums, centred, statistics.mean, statistics.inv_std, gamma_grad, beta_grad, b, c,
@@ -140,7 +145,7 @@ def norm_activation_back(
 
 def _parts(rows: int, channels: int) -> tuple[int, int]:
     """Return (rows in a part, number of parts)."""
-    across = -(-channels // LANES)
+    across = -(-channels // LANES)  # blocks side by side, for all channels
     parts = max(1, min(BLOCKS // across, -(-rows // FEWEST_ROWS)))
     part_rows = -(-rows // parts)
-    return part_rows, -(-rows // part_rows)
+    return part_rows, -(-rows // part_rows)  # rounding up may leave fewer parts

@@ -62,6 +62,7 @@ def multiply(a: Array, b: Array, out: Array, *, add: bool = False) -> None:
     a_transposed, lda = _layout(a)
     kind = _CUDA_TYPE[out.dtype.char]
     one = np.ones(1, out.dtype)
+    # out = 1·a·b + beta·out, both factors in memory of the host.
     beta = one if add else np.zeros(1, out.dtype)
     compute = _COMPUTE_64F
     if out.dtype.char == "f":
@@ -82,6 +83,7 @@ def _layout(x: Array) -> tuple[int, int]:
     """Return (whether x is stored transposed, elements from one stored row on)."""
     rows, columns = x.shape
     step_rows, step_columns = (stride // x.itemsize for stride in x.strides)
+    # Strides of an axis of one element mean nothing, so such a one fits either way.
     if columns == 1 or step_columns == 1:
         return 0, max(columns, step_rows if rows > 1 else 1)
     if rows == 1 or step_rows == 1:
@@ -93,6 +95,7 @@ def _layout(x: Array) -> tuple[int, int]:
 
 
 def _row_step(out: Array) -> int:
+    # The result has no flag for being transposed, unlike the factors.
     transposed, step = _layout(out)
     if transposed and out.shape[0] > 1:
         raise ValueError(f"out of shape {out.shape} must have contiguous rows")

@@ -5,8 +5,8 @@ Within it, window j has the K columns from j·stride - left on. With the kernel'
 P and K these are the windows of im2col. With P = stride rows are not repeated: a kernel
 of height KH then covers ⌈KH / P⌉ strips one after another.
 
-Strips have the shape (I, J, N, P, K, C), so that for a strip the windows of all images
-lie one after another: they are the rows of a matrix product.
+Strips have the shape (I, J, N, P, K, C), for I strips of J windows of N images of C
+channels: the windows of all images lie one after another, the rows of a matrix product.
 """
 
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from scratchgan.backend import Array, get_array_module
 from scratchgan.kernels.launch import THREADS, has_kernels, launch
 
 ELEMENTS_A_THREAD = 8
+"""Of a place (i, j), or of a pixel on the way back."""
 
 
 class Strips(NamedTuple):
@@ -40,20 +41,21 @@ def to_strips(x: Array, cut: Strips) -> Array:
     if has_kernels(x):
         strips = xp.empty((cut.I, cut.J, N, cut.P, cut.K, C), x.dtype)
         parts = _parts(N * cut.P * cut.K * C)
-        strides = [stride // x.itemsize for stride in x.strides]
+        strides = [stride // x.itemsize for stride in x.strides]  # x may be any view
         launch(
             "to_strips", x, cut.I * cut.J * parts, THREADS,
             x, strips, cut.J, N, cut.P, cut.K, C, H, W,
             cut.stride_h, cut.stride_w, cut.top, cut.left, *strides, parts,
         )  # fmt: skip
         return strips
+    # The definition: one row and one column of all windows at a time.
     padded = xp.pad(x, ((0, 0), (0, 0), *_edges(H, W, cut)))
     strips = xp.empty((cut.I, cut.J, N, cut.P, cut.K, C), x.dtype)
     for p in range(cut.P):
         for k in range(cut.K):
             pixels = padded[:, :, _every(p, cut.I, cut.stride_h)]
             pixels = pixels[:, :, :, _every(k, cut.J, cut.stride_w)]  # (N, C, I, J)
-            strips[:, :, :, p, k] = pixels.transpose(2, 3, 0, 1)
+            strips[:, :, :, p, k] = pixels.transpose(2, 3, 0, 1)  # (I, J, N, C)
     return strips
 
 
@@ -74,6 +76,7 @@ def from_strips(strips: Array, channels: int, H: int, W: int, cut: Strips) -> Ar
         )  # fmt: skip
         return x.transpose(2, 3, 0, 1)
     (top, bottom), (left, right) = _edges(H, W, cut)
+    # As above, adding; what belongs to the padding is cut off.
     shape = top + H + bottom, left + W + right, N, channels
     padded = xp.zeros(shape, strips.dtype)
     for p in range(cut.P):
@@ -82,9 +85,9 @@ def from_strips(strips: Array, channels: int, H: int, W: int, cut: Strips) -> Ar
                 _every(p, cut.I, cut.stride_h),
                 _every(k, cut.J, cut.stride_w),
             )
-            padded[rows, columns] += strips[:, :, :, p, k]
+            padded[rows, columns] += strips[:, :, :, p, k]  # (I, J, N, C)
     x = padded[top : top + H, left : left + W]
-    return x.transpose(2, 3, 0, 1)
+    return x.transpose(2, 3, 0, 1)  # (N, C, H, W)
 
 
 def _parts(elements: int) -> int:
@@ -93,6 +96,7 @@ def _parts(elements: int) -> int:
 
 
 def _every(first: int, count: int, step: int) -> slice:
+    """Return ``count`` places from ``first`` on, ``step`` apart."""
     return slice(first, first + (count - 1) * step + 1, step)
 
 

@@ -1,8 +1,8 @@
-"""What passes between a convolution and the passes over memory next to it.
+"""How a convolution is joined to what comes right before and after it.
 
 A convolution works on a few images at a time (`scratchgan.functional.parallel`). What
-comes right before or after it can be done on those images while they are in the core's
-cache, instead of in a pass over memory of its own:
+precedes or follows it can be done on those images while they are in the core's cache,
+instead of in a pass over memory of its own:
 
 - an argument may be `Deferred`: computed when its images are asked for;
 - a result is shown to ``then``, chunk by chunk, as soon as it is there;
@@ -45,6 +45,7 @@ class Deferred:
     def __init__(self, function: Callable[..., Array], *arrays: Array) -> None:
         self._function = function
         self._arrays = arrays
+        # What the functions of convolution ask of an array before they compute.
         self.first = arrays[0]
         self.shape = arrays[0].shape
         self.ndim = arrays[0].ndim
@@ -58,7 +59,10 @@ class Deferred:
 
 
 class SharedWeight:
-    """A weight array, and what was made of it, for several calls before it changes.
+    """A weight array, and what was made of it, for the calls until it changes.
+
+    Forward and the gradient of x take the same weights, so what minimal filtering makes
+    of them serves both.
 
     Attributes
     ----------
@@ -100,8 +104,8 @@ def empty_images(like: Images, channels: int, size: Pair) -> Array:
 
     With the count, the dtype and the place of ``like``.
     """
-    shape = len(like), *size, channels
-    if is_numpy(like):
+    shape = len(like), *size, channels  # (N, H, W, C)
+    if is_numpy(like):  # aligned, so that additions run at full speed
         return empty(shape, like.dtype).transpose(0, 3, 1, 2)
     xp = get_array_module(whole(like))
     return xp.empty(shape, like.dtype).transpose(0, 3, 1, 2)

@@ -50,6 +50,7 @@ def make_padding(value: int | Sequence) -> Padding:
     """
     if isinstance(value, Padding):
         return value
+    # Two integers are rows and columns, two pairs are their sides.
     sides = value if isinstance(value, Sequence) and len(value) == 2 else ()
     if sides and all(isinstance(side, Sequence) for side in sides):
         rows, columns = (pair(side, "padding") for side in sides)
@@ -88,6 +89,7 @@ def same_padding(kernel_size: int, stride: int, *, extra: str = "before") -> Pai
     >>> same_padding(4, 2), same_padding(5, 2), same_padding(5, 2, extra="after")
     ((1, 1), (2, 1), (1, 2))
     """
+    # n outputs reach over (n - 1)·s + k pixels, which is k - s more than s·n.
     total = kernel_size - stride
     if total < 0:
         raise ValueError(
@@ -117,6 +119,7 @@ def conv_output_size(
             f"an image of {padded[0]}x{padded[1]} pixels with its padding is smaller "
             f"than the kernel of {kernel_size[0]}x{kernel_size[1]}"
         )
+    # The kernel at the first place, and one output more for every step that fits.
     return (
         (padded[0] - kernel_size[0]) // stride[0] + 1,
         (padded[1] - kernel_size[1]) // stride[1] + 1,
@@ -131,6 +134,9 @@ def conv_transpose_output_size(
     output_padding: Pair = (0, 0),
 ) -> Pair:
     """Return the output size (n - 1)s - pads + k + output_padding, an axis.
+
+    It is the size of an image that a convolution takes to n outputs. With a stride
+    several sizes do, up to s - 1 larger than the smallest; output_padding chooses.
 
     Raises
     ------

@@ -1,14 +1,23 @@
 """Convolution as one, two or three large matrix products over strips of rows.
 
-The implementation for GPUs, where one large product is worth more than few
+The implementation for GPUs, where few large products are worth more than few
 multiplications. Images are cut into strips (`scratchgan.kernels.strips`): a few rows,
 in them one window of K = KW columns for each output column. With strips of P rows, the
 stride, a kernel of height KH lies on A = ⌈KH / P⌉ strips one after another, and with
 w_a its rows from a·P on::
 
     y[i] = Σ_a strips[i + a] · w_a                 a < A, one product each
-    dw_a = Σ_i strips[i + a]ᵀ · dy[i]
+    dw_a = Σ_i strips[i + a]ᵀ · dy[i]              likewise
     dstrips[i] = dy[i] · wᵀ                        with P = KH, one product
+
+A 4x4 kernel with stride 2 on 8 rows, padding 1, so 4 rows of outputs: P = 2, A = 2::
+
+    strip     0       1       2       3       4
+    rows    0  x0   x1 x2   x3 x4   x5 x6   x7  0
+    y[0]    w_0     w_1                             kernel rows w_0 = 0, 1, w_1 = 2, 3
+    y[1]            w_0     w_1
+
+so the product with w_0 takes the strips 0 to 3 and that with w_1 the strips 1 to 4.
 
 Everything here is contiguous: strips one after another are more rows of one matrix, and
 the rows of a kernel are rows of the weights as they lie in memory. So nothing is copied
@@ -16,8 +25,10 @@ but the images, each row of pixels KW / stride times; im2col, which is the case 
 and A = 1, copies them KH / stride times that. The price is that y is read and written
 A times. `_cut` counts both and takes what moves fewer bytes.
 
-Results have the memory order (H, W, N, C), images inside, in which the windows of all
-images under a row of outputs are one matrix.
+Symbols: N images, C_in and C_out channels, outputs OH×OW, I = OH + A - 1 strips of
+J = OW windows. Strips are (I, J, N, P, K, C_in), weights (KH, KW, C_in, C_out). Results
+have the memory order (H, W, N, C), images inside, in which the windows of all images
+under a row of outputs are one matrix.
 """
 
 from functools import cache
@@ -49,11 +60,12 @@ def conv2d_input_grad(
     """Input gradient; see `primitives`."""
     N, _, *size = dy.shape
     C_in, KH, KW = weight.shape[1:]
-    # Lower strips would be read and written again by every further product: counted,
-    # that is never less than the whole windows once.
+    # Strips as high as the kernel. Lower ones would be read and written again by each
+    # of A products: counted, that is never less than the whole windows once.
     cut = Strips(*size, KH, KW, *stride, padding.top, padding.left)
     (w,) = _kernel_rows(weight, cut)  # (KH·KW·C_in, C_out)
-    strips = product(_pixels(dy), w.T).reshape(*size, N, KH, KW, C_in)
+    strips = product(_pixels(dy), w.T)  # (OH·OW·N, KH·KW·C_in)
+    strips = strips.reshape(*size, N, KH, KW, C_in)  # (I, J, N, P, K, C_in)
     return from_strips(strips, C_in, *input_size, cut)
 
 
@@ -108,9 +120,9 @@ def _correlate(strips: Array, weight: Array, cut: Strips, size: Pair) -> Array:
     N, C_out = strips.shape[2], len(weight)
     rows = size[0] * size[1] * N
     y = get_array_module(strips).empty((rows, C_out), strips.dtype)
-    for a, w_a in enumerate(_kernel_rows(weight, cut)):
+    for a, w_a in enumerate(_kernel_rows(weight, cut)):  # (P·KW·C_in, C_out) each
         multiply(_under(strips, a, rows, len(w_a)), w_a, y, add=a > 0)
-    return y.reshape(*size, N, C_out).transpose(2, 3, 0, 1)
+    return y.reshape(*size, N, C_out).transpose(2, 3, 0, 1)  # (N, C_out, OH, OW)
 
 
 def _weight_grad(
@@ -120,9 +132,9 @@ def _weight_grad(
     C_out, C_in, KH, KW = weight_shape
     dy = _pixels(dy)  # (OH·OW·N, C_out)
     dweight = get_array_module(dy).empty((KH, KW, C_in, C_out), dy.dtype)
-    for a, dw_a in enumerate(_row_groups(dweight, cut)):
+    for a, dw_a in enumerate(_row_groups(dweight, cut)):  # views: each product sets one
         multiply(_under(strips, a, len(dy), len(dw_a)).T, dy, dw_a)
-    return dweight.transpose(3, 2, 0, 1)
+    return dweight.transpose(3, 2, 0, 1)  # (C_out, C_in, KH, KW)
 
 
 @cache
@@ -136,12 +148,12 @@ def _cut(
     stride: Pair,
     padding: Padding,
 ) -> Strips:
-    """Return how to cut images, strips of ``stride`` rows or of the whole kernel's.
+    """Return how to cut images: strips of ``stride`` rows, or as high as the kernel.
 
     Counted are the values that are read or written because of the choice.
     """
     OH, OW = size
-    y, windows = OH * OW * N * C_out, OW * N * KW * C_in
+    y, windows = OH * OW * N * C_out, OW * N * KW * C_in  # all y; one row of a strip
 
     def values(P: int) -> int:
         A = -(-KH // P)
@@ -160,8 +172,8 @@ def _under(strips: Array, a: int, rows: int, values: int) -> Array:
     have fewer rows than a strip.
     """
     _, J, N, P, K, C = strips.shape
-    windows = strips.reshape(-1, P * K * C)  # (I·J·N, P·K·C)
-    return windows[a * J * N : a * J * N + rows, :values]
+    windows = strips.reshape(-1, P * K * C)  # (I·J·N, P·K·C), a view
+    return windows[a * J * N : a * J * N + rows, :values]  # (OH·OW·N, values)
 
 
 def _kernel_rows(weight: Array, cut: Strips) -> list[Array]:

@@ -1,9 +1,10 @@
 """One-dimensional convolutions with fewer multiplications.
 
-Two outputs y0, y1 of a filter with T taps, y_i = Σ_t d_{i+t}·g_t, take 2T products when
-written out. Minimal filtering (Winograd 1980; Lavin and Gray 2016, arXiv 1509.09308)
-needs T + 1: one for each of the points 0, 1, -1 and infinity at which the polynomials
-behind the convolution are evaluated, as far as T needs them::
+Two outputs y0, y1 of a filter with T taps, y_i = Σ_t d_{i+t}·g_t, of the data d and the
+taps g, take 2T products when written out. Minimal filtering (Winograd 1980; Lavin and
+Gray 2016, arXiv 1509.09308) needs T + 1, m_0 and so on: one for each of the points 0,
+1, -1 and infinity at which the polynomials behind the convolution are evaluated, as
+far as T needs them::
 
     T = 2:  m_0 = (d0 - d1)·g0     m_1 = d1·(g0 + g1)     m_inf = (d2 - d1)·g1
             y0 = m_0 + m_1         y1 = m_1 + m_inf
@@ -19,10 +20,14 @@ lets filters of different length share their products: a convolution with stride
 one filter on the even pixels plus one on the odd ones (its phases), and where both have
 the point, one matrix product sums over both.
 
-A line of pixels is cut into blocks of ``stride`` pixels, one of each phase. Tile t of
-two outputs reads the blocks 2t, 2t + 1, ...: its d0, d1, ... So the even blocks hold
-d0 (and d2, one later) of all tiles, and the odd ones d1 (and d3); keeping the two apart
-makes each d_k of all tiles a run of memory.
+A padded line of pixels is cut into blocks of ``stride`` pixels, one of each phase. Tile
+t, the outputs 2t and 2t + 1, reads the blocks 2t, 2t + 1, ... as its d0, d1, ... So d0
+and d2 of all tiles are even blocks, d1 and d3 odd ones, and where the two are kept in
+arrays of their own each d_k of all tiles is one slice. `minimal.tiles` draws a line.
+
+The rest of the program knows the method from the tables below. FILTER takes weights to
+the points, DATA images and OUTPUTS the gradients of outputs; the same tables
+`transposed` bring back what was computed there.
 """
 
 from dataclasses import dataclass
@@ -30,32 +35,43 @@ from dataclasses import dataclass
 Terms = tuple[tuple[int, float], ...]
 """Σ coefficient·value[index], as (index, coefficient) pairs."""
 
+# A line of a table is a part of the equations above: the factors of the point's m in
+# DATA and FILTER, and in OUTPUTS the y that it is part of, with its signs.
+
 POINTS = ("0", "1", "-1", "inf")
 OUTPUTS: dict[str, Terms] = {
     "0": ((0, 1),),
-    "1": ((0, 1), (1, 1)),
-    "-1": ((0, 1), (1, -1)),
+    "1": ((0, 1), (1, 1)),  # y0 and y1
+    "-1": ((0, 1), (1, -1)),  # y0, and subtracted from y1
     "inf": ((1, 1),),
 }
 """A point's product goes into these outputs of the tile."""
 DATA: dict[int, dict[str, Terms]] = {
     1: {"0": ((0, 1),), "inf": ((1, 1),)},
-    2: {"0": ((0, 1), (1, -1)), "1": ((1, 1),), "inf": ((2, 1), (1, -1))},
+    2: {
+        "0": ((0, 1), (1, -1)),  # d0 - d1
+        "1": ((1, 1),),
+        "inf": ((2, 1), (1, -1)),  # d2 - d1
+    },
     3: {
-        "0": ((0, 1), (2, -1)),
-        "1": ((1, 1), (2, 1)),
-        "-1": ((2, 1), (1, -1)),
-        "inf": ((3, 1), (1, -1)),
+        "0": ((0, 1), (2, -1)),  # d0 - d2
+        "1": ((1, 1), (2, 1)),  # d1 + d2
+        "-1": ((2, 1), (1, -1)),  # d2 - d1
+        "inf": ((3, 1), (1, -1)),  # d3 - d1
     },
 }
 """By taps and point: what of the data is multiplied."""
 FILTER: dict[int, dict[str, Terms]] = {
     1: {"0": ((0, 1),), "inf": ((0, 1),)},
-    2: {"0": ((0, 1),), "1": ((0, 1), (1, 1)), "inf": ((1, 1),)},
+    2: {
+        "0": ((0, 1),),
+        "1": ((0, 1), (1, 1)),  # g0 + g1
+        "inf": ((1, 1),),
+    },
     3: {
         "0": ((0, 1),),
-        "1": ((0, 0.5), (1, 0.5), (2, 0.5)),
-        "-1": ((0, 0.5), (1, -0.5), (2, 0.5)),
+        "1": ((0, 0.5), (1, 0.5), (2, 0.5)),  # (g0 + g1 + g2) / 2
+        "-1": ((0, 0.5), (1, -0.5), (2, 0.5)),  # (g0 - g1 + g2) / 2
         "inf": ((2, 1),),
     },
 }
@@ -74,7 +90,7 @@ def transposed(terms: dict[str, Terms], points: tuple[str, ...]) -> dict[int, Te
     >>> transposed(OUTPUTS, ("0", "1", "inf"))
     {0: ((0, 1), (1, 1)), 1: ((1, 1), (2, 1))}
     """
-    sums: dict[int, Terms] = {}
+    sums: dict[int, Terms] = {}  # by index: (number of the point, coefficient), ...
     for number, point in enumerate(points):
         for index, coefficient in terms.get(point, ()):
             sums[index] = (*sums.get(index, ()), (number, coefficient))
@@ -162,7 +178,10 @@ class AxisPlan:
 
 
 def supports(kernel_size: int, stride: int) -> bool:
-    """Return whether every phase has one to three taps, and not all have one."""
+    """Return whether every phase has one to three taps, and not all have one.
+
+    A single tap takes two products for two outputs, as it does written out.
+    """
     return stride < kernel_size <= 3 * stride
 
 
@@ -174,7 +193,8 @@ def products_per_output(kernel_size: int, stride: int) -> float:
     >>> products_per_output(4, 2), products_per_output(5, 2), products_per_output(3, 1)
     (3.0, 3.5, 2.0)
     """
-    return (kernel_size + stride) / TILE  # one more than its taps for each phase
+    # For a tile each phase takes one more than it has taps: in all, kernel and stride.
+    return (kernel_size + stride) / TILE
 
 
 def plan_axis(
@@ -207,18 +227,22 @@ def plan_axis(
     >>> sum(plan.phases_at(point) for point in plan.points) ** 2
     49
     """
+    # Of each phase: w0, w2, w4 and w1, w3 of a kernel of 5 with stride 2 are [3, 2].
     taps = [len(range(phase, kernel_size, stride)) for phase in range(stride)]
     tiles = -(-outputs // TILE)
     groups = []
-    for count in sorted(set(taps), reverse=True):  # longer ones are the first phases
-        first, phases = taps.index(count), taps.count(count)
-        blocks = tiles + count // TILE, tiles + (count - 1) // TILE
+    for T in sorted(set(taps), reverse=True):  # the first phases have the most
+        first, phases = taps.index(T), taps.count(T)
+        # d_k of tile t is number t + k // 2 among the blocks of its parity, k <= T: the
+        # last tile's d2, d3 are one block more than there are tiles.
+        blocks = tiles + T // TILE, tiles + (T - 1) // TILE
         places = (
             _pixels(size, stride, before, parity, first + phase, blocks[parity], phase)
             for parity in (0, 1)
             for phase in range(phases)
         )
-        groups.append(PhaseGroup(first, phases, count, blocks, tuple(places)))
+        groups.append(PhaseGroup(first, phases, T, blocks, tuple(places)))
+    # Each pixel is in one phase and one block, so counting shows whether any is left.
     read = sum(
         len(range(size)[place.pixels]) for group in groups for place in group.pixels
     )
@@ -241,11 +265,16 @@ def _pixels(
     blocks: int,
     number: int,
 ) -> Pixels:
-    """Return where the pixels of a phase are, by block 0, 1, ... of a parity."""
-    step = TILE * stride
-    pixel = parity * stride + phase - before  # of block 0
-    block = max(0, -(pixel // step))
+    """Return where the pixels of a phase are that lie in blocks of one parity.
+
+    Blocks are counted among those of the parity, of which the tiles read ``blocks``;
+    ``number`` is that of the phase in its group.
+    """
+    step = TILE * stride  # pixels from one block to the next of the same parity
+    pixel = parity * stride + phase - before  # in block 0; negative in the padding
+    block = max(0, -(pixel // step))  # the first one whose pixel is in the line
     pixel += block * step
+    # Up to the end of the line, or of what the tiles read.
     count = max(0, min(blocks - block, -((pixel - size) // step)))
     return Pixels(
         parity,
