@@ -25,7 +25,7 @@ from scratchgan.kernels.arrays import is_dense
 from scratchgan.machine import usable_cores
 
 CHUNK_BYTES = 1 << 19
-"""Of one array in `map_images`: a core's cache holds several such."""
+"""Of one array in a chunk of element-wise work: a core's cache holds several such."""
 
 CACHE_LINE = 64
 """Bytes."""
@@ -96,36 +96,6 @@ def one_blas_thread() -> AbstractContextManager:
     return _blas().limit(limits=1)
 
 
-def map_images(function: Callable[..., Array], *arrays: Array) -> Array:
-    """Return ``function(*arrays)``, computed for a few images at a time.
-
-    The function must treat every image on its own, as element-wise formulas do. What
-    it makes on the way then stays in a core's cache, and all cores work. On other
-    arrays than NumPy's, and on small ones, it is simply called.
-
-    Parameters
-    ----------
-    function : callable
-        Takes arrays of shape (n, ...) for any n, and returns one.
-    *arrays : array of shape (N, ...)
-    """
-    if not _worth_cutting(arrays[0]):
-        return function(*arrays)
-    count, size = len(arrays[0]), images_per_chunk(arrays[0])
-    first = function(*(array[:size] for array in arrays))
-    # Like the first chunk in dtype and order of memory, channels-last for instance.
-    result = np.empty_like(first, shape=(count, *first.shape[1:]))
-    result[:size] = first
-
-    def work(worker: int, start: int, stop: int) -> None:
-        # Counted without the first chunk, which is done.
-        part = slice(start + size, stop + size)
-        result[part] = function(*(array[part] for array in arrays))
-
-    run_chunks(work, count - size, size)
-    return result
-
-
 def update_in_parts(function: Callable[..., None], *arrays: Array) -> None:
     """Call ``function(*arrays)``, which changes arrays in place, for parts of them.
 
@@ -149,24 +119,6 @@ def update_in_parts(function: Callable[..., None], *arrays: Array) -> None:
         function(*(line[start:stop] for line in lines))
 
     run_chunks(work, first.size, CHUNK_BYTES // first.itemsize)
-
-
-def sum_images(function: Callable[..., Array], *arrays: Array) -> Array:
-    """Return ``function(*arrays)`` for a function that sums over images.
-
-    As `map_images`; the sums of the chunks are added in their order, so the number of
-    threads does not change the result.
-    """
-    if not _worth_cutting(arrays[0]):
-        return function(*arrays)
-    count, size = len(arrays[0]), images_per_chunk(arrays[0])
-    sums: list = [None] * -(-count // size)  # one for each chunk, set in any order
-
-    def work(worker: int, start: int, stop: int) -> None:
-        sums[start // size] = function(*(array[start:stop] for array in arrays))
-
-    run_chunks(work, count, size)
-    return sum(sums[1:], start=sums[0])
 
 
 def _worth_cutting(array: Array) -> bool:

@@ -9,12 +9,10 @@ from scratchgan.functional.parallel import (
     CACHE_LINE,
     empty,
     empty_like,
-    map_images,
     one_blas_thread,
     run_chunks,
     scratch,
     set_thread_count,
-    sum_images,
     update_in_parts,
 )
 
@@ -61,36 +59,6 @@ def test_blas_has_one_thread_inside_and_as_many_as_before_afterwards():
     assert threads() == before
 
 
-@pytest.fixture(params=["one chunk", "many chunks"])
-def images(request, monkeypatch, rng):
-    """Seven images, cut into pieces of two or not at all."""
-    x = rng.standard_normal((7, 3, 4, 5)).astype(np.float32)
-    if request.param == "many chunks":
-        monkeypatch.setattr(parallel, "CHUNK_BYTES", 2 * x[0].nbytes)
-    return x
-
-
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_mapping_images_is_calling_the_function(images, threads):
-    set_thread_count(threads)
-    other = images[::-1]
-    result = map_images(lambda x, y: x * y + 1, images, other)
-    np.testing.assert_array_equal(result, images * other + 1)
-    assert result.dtype == np.float32
-
-
-def test_mapping_keeps_the_order_in_memory(images):
-    channels_last = images.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2)
-    result = map_images(lambda x: 2 * x, channels_last)
-    assert result.strides == channels_last.strides
-    np.testing.assert_array_equal(result, 2 * images)
-
-
-def test_mapping_may_change_shape_and_dtype(images):
-    result = map_images(lambda x: x.sum(axis=(2, 3)) > 0, images)
-    np.testing.assert_array_equal(result, images.sum(axis=(2, 3)) > 0)
-
-
 @pytest.mark.parametrize("shape", [(), (0, 3), (1,), (5, 7), (2, 3, 4, 5)])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
 def test_empty_arrays_start_at_a_cache_line(shape, dtype):
@@ -132,18 +100,6 @@ def test_updating_in_parts_is_updating_the_whole(order, alike, monkeypatch, rng)
     np.testing.assert_array_equal(theta, expected)
     assert sum(calls) == theta.size
     assert (len(calls) > 1) == (alike or order == (0, 1, 2, 3))
-
-
-def test_sum_over_images_is_the_same_with_any_number_of_threads(images):
-    results = []
-    for threads in (1, 2, 3, 4):
-        set_thread_count(threads)
-        results.append(sum_images(lambda x: (x * x).sum(axis=(0, 2, 3)), images))
-    np.testing.assert_allclose(
-        results[0], (images * images).sum(axis=(0, 2, 3)), rtol=1e-5
-    )
-    for result in results[1:]:
-        np.testing.assert_array_equal(result, results[0])
 
 
 def test_error_in_a_worker_reaches_the_caller():
