@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from scratchgan.backend import Array
 from scratchgan.nn.batch_norm import BatchNorm1d, BatchNorm2d
-from scratchgan.nn.conv import Convolution
+from scratchgan.nn.conv import Conv2d, ConvTranspose2d
 from scratchgan.nn.fused.on_cpu import CpuContext, FusedOnCpu
 from scratchgan.nn.fused.on_gpu import FusedOnGpu, GpuContext
 from scratchgan.nn.layer import Layer
@@ -122,16 +122,14 @@ class _Merged(NamedTuple):
     ) -> "_Merged":
         """Return the operation with what the fusion merges, and what is around it."""
         names, in_order = list(layers), list(layers.values())
-        start = next(
-            (i for i, layer in enumerate(in_order) if _is_operation(layer)), None
-        )
+        start = next((i for i, o in enumerate(in_order) if type(o) in _NORMS), None)
         if start is None:
             raise ValueError(
                 f"Block({', '.join(names)}): none of the layers is a convolution or "
                 "Linear; use Sequential"
             )
         operation, *rest = in_order[start:]
-        norm = rest.pop(0) if rest and _is_norm(rest[0]) else None
+        norm = rest.pop(0) if rest and _normalises(rest[0], operation) else None
         act = rest.pop(0) if rest and fusion.knows(rest[0]) else None
         end = len(names) - len(rest)
         return cls(
@@ -141,9 +139,19 @@ class _Merged(NamedTuple):
         )
 
 
-def _is_operation(layer: Layer) -> bool:
-    return isinstance(layer, Convolution | Linear)
+_NORMS = {Conv2d: BatchNorm2d, ConvTranspose2d: BatchNorm2d, Linear: BatchNorm1d}
+"""The operations, each with its normalisation; a subclass may compute anything."""
 
 
-def _is_norm(layer: Layer) -> bool:
-    return isinstance(layer, BatchNorm1d | BatchNorm2d)
+def _normalises(layer: Layer, operation: Layer) -> bool:
+    """Return whether a layer is batch normalisation of what an operation gives.
+
+    One of another width or dtype is run on its own, and refuses its input there.
+    """
+    dense = type(operation) is Linear
+    features = operation.out_features if dense else operation.out_channels
+    return (
+        type(layer) is _NORMS[type(operation)]
+        and layer.features == features
+        and layer.running_mean.dtype == operation.weight.data.dtype
+    )

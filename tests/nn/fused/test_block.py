@@ -279,6 +279,46 @@ def test_block_on_a_gpu_computes_what_its_layers_do(name, dtype, gpu):
         np.testing.assert_allclose(to_host(got[key]), value, 0, atol, err_msg=key)
 
 
+@pytest.mark.parametrize("kind", [Sequential, Block])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize(
+    ("norm", "error"),
+    [
+        (BatchNorm2d(1, dtype="float64"), ValueError),  # would be broadcast
+        (BatchNorm2d(5, dtype="float64"), ValueError),
+        (BatchNorm1d(3, dtype="float64"), ValueError),
+        (BatchNorm2d(3), TypeError),
+    ],
+)
+def test_a_norm_that_does_not_fit_refuses_what_it_is_given(kind, training, norm, error):
+    network = kind(conv=Conv2d(2, 3, 2, dtype="float64"), norm=norm, act=ReLU())
+    network.train(training)
+    for compute in (network, network.forward):
+        with pytest.raises(error, match=r"^BatchNorm..\(.\): x "):
+            compute(np.ones((2, 2, 4, 4)))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_a_subclass_is_not_taken_for_the_layer_that_it_changes(training):
+    class Halved(BatchNorm2d):
+        def forward(self, x):
+            y, ctx = super().forward(x)
+            return y / 2, ctx
+
+    class Doubled(Conv2d):
+        def forward(self, x):
+            y, ctx = super().forward(x)
+            return 2 * y, ctx
+
+    block = Block(conv=Conv2d(2, 3, 2), norm=Halved(3), act=ReLU()).train(training)
+    x = np.random.default_rng(1).normal(size=(2, 2, 4, 4)).astype("float32")
+    expected = Sequential(**block.layers)
+    np.testing.assert_allclose(block(x), expected(x), 1e-5, 1e-6)
+    np.testing.assert_allclose(block.forward(x)[0], expected.forward(x)[0], 1e-5, 1e-6)
+    with pytest.raises(ValueError, match="use Sequential"):
+        Block(conv=Doubled(2, 3, 2), act=ReLU())
+
+
 def test_one_value_a_channel_is_refused_and_leaves_the_averages():
     block = Block(
         conv=Conv2d(2, 3, 4, dtype="float64"), norm=BatchNorm2d(3, dtype="float64")
