@@ -64,6 +64,12 @@ BLOCKS = {
         "norm": BatchNorm2d(6, dtype=s["dtype"]),
         "act": LeakyReLU(0.2),
     },
+    "a layer that learns, conv, leaky, labels": lambda **s: {
+        "first": BatchNorm2d(4, dtype=s["dtype"]),
+        "conv": Conv2d(4, 6, 4, stride=2, padding=1, **s),
+        "act": LeakyReLU(0.2),
+        "labels": ConcatLabels(3),
+    },
     "reshape, transposed": lambda **s: {
         "reshape": Reshape(4, 8, 6),
         "conv": ConvTranspose2d(4, 3, 4, stride=2, padding=1, **s),
@@ -186,6 +192,65 @@ def test_a_call_computes_y_alone(name, impl):
         np.testing.assert_allclose(block.buffers()[key], value, 0, 1e-11, err_msg=key)
 
 
+def with_its_norm_alone_in_eval_mode(network):
+    """Freeze the statistics that it normalises with, as one does for a fine-tuning."""
+    rng = np.random.default_rng(2)
+    for value in network.buffers().values():
+        value[...] = rng.uniform(0.5, 2, value.shape)
+    network.train().layers["norm"].eval()
+
+
+@pytest.mark.parametrize("name", [name for name in BLOCKS if "norm" in name])
+def test_a_norm_alone_may_be_in_eval_mode(name):
+    block, plain, x, labels = build(name)
+    for network in (block, plain):
+        with_its_norm_alone_in_eval_mode(network)
+    (got, ctx), (expected, _) = (results(n, x, labels) for n in (block, plain))
+    assert not isinstance(ctx, BlockContext)
+    for key, value in expected.items():
+        np.testing.assert_allclose(got[key], value, atol=1e-11, err_msg=key)
+    np.testing.assert_allclose(block(x, labels), expected["y"], 0, 1e-11)
+
+
+@pytest.mark.gpu
+def test_a_norm_alone_may_be_in_eval_mode_on_a_gpu(gpu):
+    block, plain, x, _ = build("conv, norm, leaky")
+    for network in (block, plain):
+        with_its_norm_alone_in_eval_mode(network)
+    block.to(gpu.device)
+    there = gpu.device.put(x)
+    y, ctx = block.forward(there)
+    assert not isinstance(ctx, BlockContext)
+    for got in (y, block(there)):
+        np.testing.assert_allclose(to_host(got), plain(x), 0, 1e-11)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("impl", ["matmul", "reference"])
+def test_implementations_without_kernels_run_one_by_one_on_a_gpu(impl, gpu):
+    block, plain, x, _ = build("conv, norm, leaky", impl=impl)
+    y, ctx = block.to(gpu.device).forward(gpu.device.put(x))
+    assert not isinstance(ctx, BlockContext)
+    np.testing.assert_allclose(to_host(y), plain(x), 0, 1e-11)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", BLOCKS)
+def test_only_what_is_needed_is_computed_on_a_gpu(name, gpu):
+    block, _, x, labels = build(name)
+    block.to(gpu.device)
+    x, labels = (None if a is None else gpu.device.put(a) for a in (x, labels))
+    dy = gpu.device.put(np.random.default_rng(1).normal(size=block(x, labels).shape))
+    whole, _ = results(block, x, labels, dy)
+    inputs, _ = results(block, x, labels, dy, need_dparams=False)
+    weights, _ = results(block, x, labels, dy, need_dx=False)
+    np.testing.assert_array_equal(to_host(inputs["dx"]), to_host(whole["dx"]))
+    assert weights["dx"] is None
+    for key in block.parameters():
+        assert not to_host(inputs[key]).any()
+        np.testing.assert_array_equal(to_host(weights[key]), to_host(whole[key]))
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", BLOCKS | BEHIND_A_BIAS)
 def test_a_call_on_a_gpu_computes_y_alone(name, gpu):
@@ -258,7 +323,11 @@ def test_what_can_be_made_again_may_be_freed(name):
     block, _, x, labels = build(name)
     expected, _ = results(block, x, labels)
     y, ctx = block.forward(x, labels)
+    made = ctx.ctx.weight._made
+    # Transformed weights; neither a matrix product nor a single map has them.
+    assert made or "conv" not in block.layers or name == "conv alone"
     ctx.shrink()
+    assert not made
     dy = np.random.default_rng(1).normal(size=y.shape)
     np.testing.assert_array_equal(block.backward(dy, ctx), expected["dx"])
 
@@ -305,16 +374,23 @@ def test_a_subclass_is_not_taken_for_the_layer_that_it_changes(training):
             y, ctx = super().forward(x)
             return y / 2, ctx
 
+    class Negative(LeakyReLU):
+        def forward(self, x):
+            y, ctx = super().forward(x)
+            return -y, ctx
+
     class Doubled(Conv2d):
         def forward(self, x):
             y, ctx = super().forward(x)
             return 2 * y, ctx
 
-    block = Block(conv=Conv2d(2, 3, 2), norm=Halved(3), act=ReLU()).train(training)
     x = np.random.default_rng(1).normal(size=(2, 2, 4, 4)).astype("float32")
-    expected = Sequential(**block.layers)
-    np.testing.assert_allclose(block(x), expected(x), 1e-5, 1e-6)
-    np.testing.assert_allclose(block.forward(x)[0], expected.forward(x)[0], 1e-5, 1e-6)
+    for norm, act in ((Halved(3), ReLU()), (BatchNorm2d(3), Negative())):
+        block = Block(conv=Conv2d(2, 3, 2), norm=norm, act=act).train(training)
+        plain = Sequential(**block.layers)
+        expected = plain(x)
+        for got in (block(x), block.forward(x)[0]):
+            np.testing.assert_allclose(got, expected, 1e-5, 1e-6)
     with pytest.raises(ValueError, match="use Sequential"):
         Block(conv=Doubled(2, 3, 2), act=ReLU())
 

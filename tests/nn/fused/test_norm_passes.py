@@ -105,6 +105,23 @@ def test_activation_back_gives_g_and_its_sums(shape, pull_back, rng):
     np.testing.assert_allclose(sum_g_centred, centred.sum(axis=axes), atol=1e-12)
 
 
+def test_sums_of_activation_back_do_not_depend_on_which_chunk_came_first(
+    rng, monkeypatch
+):
+    dy, y, a = draw(rng, (8, 5, 6, 6), 3)
+
+    def backwards(work, count, chunk_size):
+        for start in reversed(range(0, count, chunk_size)):
+            work(0, start, min(start + chunk_size, count))
+
+    mean = a.mean(axis=(0, 2, 3))
+    one = activation_back(dy, y, a, mean, None)
+    monkeypatch.setattr(norm_passes, "run_chunks", backwards)
+    other = activation_back(dy, y, a, mean, None)
+    for got, expected in zip(other, one, strict=True):
+        np.testing.assert_array_equal(got, expected)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_norm_back_is_its_formula_for_any_images(shape, rng):
     g, a = draw(rng, shape, 2)
