@@ -299,3 +299,17 @@ def test_parameter_names_are_stable():
         "hidden1.norm.beta",
         "head.linear.weight",
     ]
+
+
+@pytest.mark.usefixtures("fast_everywhere")
+def test_g_frees_transformed_weights_until_it_goes_backward_and_d_keeps_them(rng):
+    """D makes three passes in between; its own backward follows at once."""
+    config = NetworkConfig(height=16, width=16, widths=(8, 16), strides=(2, 2))
+    generator, discriminator = Generator(config), Discriminator(config)
+    z = rng.normal(size=(2, config.latent_dim)).astype("float32")
+    images, of_g = generator.forward(z)
+    _, of_d = discriminator.forward(images)
+    assert not any(stage.ctx.weight._made for stage in of_g)
+    assert all(stage.ctx.weight._made for stage in of_d[:2])
+    of_d.shrink()
+    assert not any(stage.ctx.weight._made for stage in of_d[:2])
