@@ -196,6 +196,20 @@ def test_softmax_cross_entropy_of_rows_on_every_device(rng, backend):
         np.testing.assert_allclose(to_host(got), wanted, rtol=1e-6, atol=1e-7)
 
 
+def test_bce_of_a_target_for_each_logit_on_every_device(rng, backend):
+    logits, targets = rng.random((2, 5, 4), "float32")
+    logits[0] = [-1000, 1000, -1000, 1000]  # where the probability rounds to 0 or 1
+    targets[0] = [0, 1, 1, 0]
+    expected = bce_with_logits(logits.astype("float64"), targets.astype("float64"))
+    put = backend.device.put
+    for got, wanted in zip(
+        bce_with_logits(put(logits), put(targets)), expected, strict=True
+    ):
+        assert got.dtype == np.float32
+        np.testing.assert_allclose(to_host(got), wanted, rtol=1e-6, atol=1e-7)
+    np.testing.assert_array_equal(expected[1][0], [0, 0, -1 / 20, 1 / 20])
+
+
 # --- arguments ---------------------------------------------------------------------
 
 

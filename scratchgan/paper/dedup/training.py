@@ -6,7 +6,7 @@ import numpy as np
 
 from scratchgan.backend import Array, Device, to_host
 from scratchgan.errors import NonFiniteError
-from scratchgan.functional.regression_losses import squared_error
+from scratchgan.functional.squared_error import squared_error
 from scratchgan.optim.fast_adam import make_adam
 from scratchgan.paper.dedup.denoising_autoencoder import (
     INPUTS,

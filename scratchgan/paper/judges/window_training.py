@@ -7,7 +7,7 @@ import numpy as np
 from scratchgan.backend import Device, to_host
 from scratchgan.datasets.loader import scale_images
 from scratchgan.errors import NonFiniteError
-from scratchgan.functional.regression_losses import binary_cross_entropy
+from scratchgan.functional.losses import bce_with_logits
 from scratchgan.optim.fast_adam import make_adam
 from scratchgan.optim.schedule import decayed_lr
 from scratchgan.paper.judges.window_finder import WindowFinder
@@ -134,9 +134,10 @@ def train_window_finder(
         x = scale_images(images, "tanh")
         x += settings.noise * rng.standard_normal(x.shape, np.float32)
         adam.zero_grad()
-        logits, ctx = network.forward(device.put(x))
-        _, dlogits = binary_cross_entropy(logits, device.put(wanted))
-        network.backward(dlogits, ctx, need_dx=False)
+        logits, ctx = network.forward(device.put(x))  # (N, 1, rows, columns)
+        cells = logits.reshape(len(logits), -1)  # (N, rows·columns)
+        _, dcells = bce_with_logits(cells, device.put(wanted.reshape(cells.shape)))
+        network.backward(dcells.reshape(logits.shape), ctx, need_dx=False)
         adam.step()
         progress(step + 1, settings.steps)
     if not np.isfinite(to_host(logits)).all():
