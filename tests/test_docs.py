@@ -103,6 +103,18 @@ def test_relative_links_lead_somewhere(page):
             assert anchor in anchors(target), link
 
 
+TO_BE_WRITTEN = {"scratchgan/nn/group_norm.py", "tests/nn/test_group_norm.py"}
+"""Files of an example of what one may add."""
+
+
+@and_readmes
+def test_files_of_code_that_are_named_exist(page):
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"\b(?:scratchgan|tests|docs)/[\w/]+\.(?:py|cu)\b", text))
+    missing = {file for file in named - TO_BE_WRITTEN if not (ROOT / file).is_file()}
+    assert missing == set()
+
+
 def command_lines(page):
     """Yield the arguments of each scratchgan command in console and sh blocks."""
     text = page.read_text(encoding="utf-8")

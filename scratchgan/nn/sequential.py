@@ -112,4 +112,4 @@ class Sequential(Layer):
         return dy if need_dx else None
 
     def __repr__(self) -> str:
-        return f"Sequential({', '.join(self.layers)})"
+        return f"{type(self).__name__}({', '.join(self.layers)})"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,7 @@ class TrainedNetworks(Run):
 
         ``labels`` as for `images`.
         """
-        if isinstance(labels, int):
+        if isinstance(labels, Integral):
             labels = [labels] * len(images)
         parts = []
         for start in range(0, len(images), BATCH):

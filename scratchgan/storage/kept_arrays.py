@@ -89,7 +89,7 @@ def write_arrays(
     OutputError
         If it cannot be written.
     """
-    text = json.dumps({"key": key, **(about or {})})
+    text = json.dumps({**(about or {}), "key": key})
     with complete_file(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, **{ABOUT: np.array(text), **arrays})
 

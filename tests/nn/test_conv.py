@@ -1,7 +1,7 @@
 """The convolution layers: sizes, parameters, what ctx keeps, refusals.
 
-Their mathematics is tested in ``tests/functional/test_conv.py``, their gradients in
-``test_layer.py`` and against PyTorch in ``test_oracle.py``.
+Their mathematics is tested in ``tests/functional/conv/test_primitives.py``, their
+gradients in ``test_layer.py`` and against PyTorch in ``test_oracle.py``.
 """
 
 import numpy as np

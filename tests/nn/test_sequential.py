@@ -5,6 +5,7 @@ import pytest
 
 from scratchgan.nn import (
     BatchNorm1d,
+    Block,
     ConcatLabels,
     Layer,
     Linear,
@@ -118,6 +119,7 @@ def test_what_is_no_layer_is_refused(wrong):
 
 def test_repr_names_the_layers():
     assert repr(Sequential(a=Tanh(), b=Tanh())) == "Sequential(a, b)"
+    assert repr(Block(a=Tanh(), b=Linear(2, 3))) == "Block(a, b)"
 
 
 def test_contexts_given_away_are_dropped_as_they_are_used():

@@ -16,7 +16,7 @@ from scratchgan.commands.progress import progress_bar
 if TYPE_CHECKING:
     from scratchgan.paper.dedup.deduplicate import DedupReport
 
-# Repeated from scratchgan.experiments, which loads NumPy; a test compares them.
+# Repeated from scratchgan.paper.dedup, which loads NumPy; a test compares them.
 STEPS = 2000
 TRAINING_IMAGES = 50_000
 

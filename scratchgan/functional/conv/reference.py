@@ -4,7 +4,8 @@
 Every faster version is tested against this file; nothing here is tuned.
 
 Symbols: N images, C_in and C_out channels, image H×W, kernel KH×KW, output OH×OW.
-Strides and sizes are (height, width), padding is `Padding`; see `conv` for the rest.
+Strides and sizes are (height, width), padding is `Padding`; arguments are checked in
+`primitives`.
 """
 
 from scratchgan.backend import Array, get_array_module

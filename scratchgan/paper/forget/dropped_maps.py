@@ -9,6 +9,7 @@ from scratchgan.datasets.loader import unscale_images
 from scratchgan.errors import ConfigError
 from scratchgan.functional.labels import one_hot
 from scratchgan.models.architecture import NetworkConfig, Stage, plan_generator
+from scratchgan.nn.layer import Layer
 from scratchgan.paper.trained_networks import TrainedNetworks
 from scratchgan.training.preview import BATCH
 
@@ -83,10 +84,9 @@ class SplitGenerator:
     ) -> None:
         self.networks = networks
         self.device = networks.device
-        stages = list(networks.generator.layers.items())
-        cut = [name for name, _ in stages].index(layer) + 1
-        self._lower, self._upper = ([s for _, s in stages[:cut]], stages[cut:])
-        self._upper = [stage for _, stage in self._upper]
+        names, stages = zip(*networks.generator.layers.items(), strict=True)
+        cut = names.index(layer) + 1
+        self._lower, self._upper = stages[:cut], stages[cut:]
         classes = networks.config.network.classes
         self._row = one_hot([label or 0], classes) if classes else None
 
@@ -123,7 +123,7 @@ class SplitGenerator:
     def _finish(self, maps: Array) -> Array:
         return self._run(self._upper, maps)
 
-    def _run(self, stages: list, x: Array) -> Array:
+    def _run(self, stages: Sequence[Layer], x: Array) -> Array:
         given = ()
         if self._row is not None:
             given = (self.device.put(np.repeat(self._row, len(x), axis=0)),)

@@ -89,7 +89,7 @@ class Run:
         """
         if labels is None and self.config.network.classes:
             labels = 0
-        if isinstance(labels, int):
+        if isinstance(labels, Integral):
             labels = [labels] * len(z)
         return images_from_latent(self.generator, z, self.device, labels=labels)
 

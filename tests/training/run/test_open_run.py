@@ -81,6 +81,8 @@ def test_labels_are_one_for_all_or_one_each(conditional):
     zeros, twos = (conditional.generate(seeds, label) for label in (0, 2))
     assert (zeros != twos).any()
     np.testing.assert_array_equal(conditional.generate(seeds), zeros)
+    drawn = conditional.images(conditional.latent(seeds), np.int64(2))
+    np.testing.assert_array_equal(drawn, twos)
     mixed = conditional.generate(seeds, [2, 0, 2])
     np.testing.assert_array_equal(mixed, [twos[0], zeros[1], twos[2]])
 
