@@ -11,7 +11,7 @@ from scratchgan.errors import ConfigError, DatasetError
 from scratchgan.functional import parallel
 from scratchgan.functional.parallel import set_thread_count
 from scratchgan.paper.baselines import kmeans_features
-from scratchgan.paper.baselines.kmeans_features import (
+from scratchgan.paper.baselines.kmeans import (
     KMeansFeatures,
     draw_patches,
     fit_whitening,
