@@ -1,4 +1,7 @@
-"""The checks that ``scratchgan gradcheck`` runs: every layer, both whole networks."""
+"""The checks that ``scratchgan gradcheck`` runs: every layer, both whole networks.
+
+How a gradient is checked by numbers is in `scratchgan.testing`.
+"""
 
 import math
 from collections.abc import Iterator, Sequence

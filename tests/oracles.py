@@ -292,7 +292,9 @@ def torch_layer(layer, x, tensors, labels):
             return x.reshape(len(x), *layer.shape)
         case ConcatLabels():
             return torch_with_labels(x, labels)
-    raise NotImplementedError(type(layer).__name__)
+    raise NotImplementedError(
+        f"{type(layer).__name__} has no case in torch_layer, tests/oracles.py"
+    )
 
 
 def torch_conv_transpose(layer, x, weight, bias):

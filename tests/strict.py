@@ -54,7 +54,9 @@ class StrictArray:
             return getattr(self._data, name)
         if name in METHODS:
             return _wrapped(getattr(self._data, name))
-        raise AttributeError(f"device arrays have no {name}")
+        raise AttributeError(
+            f"device arrays have no {name}, or METHODS of tests/strict.py lacks it"
+        )
 
     @property
     def T(self):  # noqa: N802
@@ -195,6 +197,13 @@ def asnumpy(value):
 def make_namespace():
     """Return a module to stand in for ``cupy``."""
     xp = ModuleType("cupy", doc="strict stand-in for CuPy")
+
+    def missing(name):
+        raise AttributeError(
+            f"cupy has no {name}, or FUNCTIONS of tests/strict.py lacks it"
+        )
+
+    xp.__getattr__ = missing
     for name in FUNCTIONS:
         setattr(xp, name, _wrapped(getattr(np, name)))
     for name in ("float32", "float64", "int32", "int64", "uint8", "bool_", "newaxis"):

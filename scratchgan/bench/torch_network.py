@@ -99,7 +99,8 @@ def _modules(layer: Layer) -> list[nn.Module]:
             return [nn.Unflatten(1, layer.shape)]
         case ConcatLabels():
             return [_Concat()]
-    raise NotImplementedError(type(layer).__name__)
+    name = type(layer).__name__
+    raise NotImplementedError(f"{name} has no case in _modules, bench/torch_network.py")
 
 
 def _convolution(layer: Conv2d) -> list[nn.Module]:

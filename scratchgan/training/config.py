@@ -34,8 +34,8 @@ class TrainConfig:
     update_order : {"pytorch", "tensorflow", "alternating"}
         D then G on the same z; D then G on a fresh z; G on one batch then D on the
         next (the authors').
-    loss : {"bce", "softmax", "least-squares", "hinge"}
-        What D and G minimise.
+    loss : str
+        What D and G minimise, one of `LOSSES`.
     batch_size : int
         Images in a batch.
     epochs : float or None

@@ -2,7 +2,8 @@
 
 Sources: [P] Radford et al. 2016; [A] its authors' code, Newmu/dcgan_code; [PT] the
 PyTorch DCGAN example and tutorial. Where nobody published a value, the comment says
-"free" and the choice is ours.
+"free" and the choice is ours. What a preset does not name, such as most learning
+rates, is the default of `TrainConfig`.
 """
 
 from scratchgan.models.architecture import NetworkConfig

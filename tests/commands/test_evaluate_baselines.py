@@ -11,8 +11,11 @@ from click.testing import CliRunner
 
 from scratchgan.commands import main
 from scratchgan.datasets.format.dataset import open_dataset
-from scratchgan.paper.baselines.kmeans import KMeansBaseline, mean_and_deviation
-from scratchgan.paper.baselines.kmeans_features import learn_kmeans
+from scratchgan.paper.baselines.kmeans import learn_kmeans
+from scratchgan.paper.baselines.kmeans_of_split import (
+    KMeansBaseline,
+    mean_and_deviation,
+)
 from scratchgan.paper.baselines.neighbours import knn_classify
 from scratchgan.paper.features.protocols import AUTHORS_GRID
 from scratchgan.paper.labelled_split import split_labelled

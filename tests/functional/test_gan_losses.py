@@ -31,7 +31,7 @@ def logits_for(name, count=7, dtype="float64"):
 
 
 def test_the_names_of_the_settings_are_those_of_the_losses():
-    assert LOSSES.keys() == GAN_LOSSES.keys()
+    assert LOSSES.keys() == GAN_LOSSES.keys(), "LOSSES is in training/config.py"
 
 
 @every_loss
@@ -51,7 +51,7 @@ def test_value_and_gradient_are_torchs(name, part):
     torch = pytest.importorskip("torch")
     from scratchgan.bench.torch_network import GAN_LOSSES as TORCH_LOSSES
 
-    assert TORCH_LOSSES.keys() == GAN_LOSSES.keys()
+    assert TORCH_LOSSES.keys() == GAN_LOSSES.keys(), "see bench/torch_network.py"
     a = logits_for(name)
     loss, dlogits = PARTS[part](GAN_LOSSES[name], a)
     leaf = torch.tensor(a, requires_grad=True)

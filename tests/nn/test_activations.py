@@ -29,6 +29,7 @@ CASES = {
     "Tanh": (Tanh(), math.tanh, lambda x: 1 - math.tanh(x) ** 2),
     "Sigmoid": (Sigmoid(), s, lambda x: s(x) * (1 - s(x))),
 }
+KEEP_Y = ("LeakyReLU(0.2)", "LeakyReLU(0)", "ReLU", "Tanh", "Sigmoid")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -45,7 +46,7 @@ def test_values_and_derivatives(name):
     )
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", KEEP_Y)
 def test_context_is_the_output_itself(name):
     y, ctx = CASES[name][0].forward(X)
     assert ctx is y

@@ -9,6 +9,7 @@ import pytest
 from tests import oracles
 from tests.oracles import (
     LAYERS,
+    RECORD_COMMAND,
     assert_summary,
     build_layer,
     load_recorded,
@@ -28,7 +29,8 @@ def test_layer_gives_the_recorded_numbers(name):
 
 
 def test_every_layer_is_recorded():
-    assert load_recorded("layers.json")["cases"].keys() == LAYERS.keys()
+    recorded = load_recorded("layers.json")["cases"]
+    assert recorded.keys() == LAYERS.keys(), f"run: {RECORD_COMMAND}"
 
 
 def test_any_single_wrong_element_is_noticed():

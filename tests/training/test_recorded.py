@@ -18,6 +18,7 @@ from scratchgan.training.step import (
     update_generator,
 )
 from tests.oracles import (
+    RECORD_COMMAND,
     STEPS,
     TRAININGS,
     assert_summary,
@@ -57,7 +58,7 @@ def test_ten_steps_give_the_recorded_numbers(name, choice, request):
 
 def test_every_training_is_recorded_at_its_first_and_last_step():
     cases = load_recorded("training.json")["cases"]
-    assert cases.keys() == TRAININGS.keys()
+    assert cases.keys() == TRAININGS.keys(), f"run: {RECORD_COMMAND}"
     for case in cases.values():
         assert case["arrays"].keys() == {"1", str(STEPS)}
 

@@ -118,7 +118,7 @@ def _prepare(
     seed: int,
 ) -> tuple:
     """Return features, the way to classify them (None: SVM) and the paper's row."""
-    from scratchgan.paper.baselines.kmeans import KMeansBaseline
+    from scratchgan.paper.baselines.kmeans_of_split import KMeansBaseline
     from scratchgan.paper.baselines.neighbours import Images, neighbours_method
     from scratchgan.paper.features.features import RawPixels
 

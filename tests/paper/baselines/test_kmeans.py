@@ -10,8 +10,8 @@ import pytest
 from scratchgan.errors import ConfigError, DatasetError
 from scratchgan.functional import parallel
 from scratchgan.functional.parallel import set_thread_count
-from scratchgan.paper.baselines import kmeans_features
-from scratchgan.paper.baselines.kmeans_features import (
+from scratchgan.paper.baselines import kmeans as kmeans_module
+from scratchgan.paper.baselines.kmeans import (
     KMeansFeatures,
     draw_patches,
     fit_whitening,
@@ -77,8 +77,8 @@ def test_blocks_and_threads_make_no_difference(threads, block, monkeypatch, rng)
     whole = learn_kmeans(images, 9, patches=400, iterations=5)
     features = whole.transform(images)
     set_thread_count(threads)
-    monkeypatch.setattr(kmeans_features, "BLOCK_BYTES", block)
-    monkeypatch.setattr(kmeans_features, "IMAGES_AT_A_TIME", 1)  # parts of 32
+    monkeypatch.setattr(kmeans_module, "BLOCK_BYTES", block)
+    monkeypatch.setattr(kmeans_module, "IMAGES_AT_A_TIME", 1)  # parts of 32
     calls = []
     again = whole.transform(images, lambda *call: calls.append(call))
     np.testing.assert_allclose(again, features, rtol=1e-4, atol=1e-3)
