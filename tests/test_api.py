@@ -154,7 +154,10 @@ def test_an_open_dataset_is_trained_on(work):
 def test_the_time_limit_ends_a_run_early(work):
     run = scratchgan.train("tiny", "quick32", steps=10**6, max_minutes=0.003, **SMALL)
     assert 1 <= run.step < 10**6
-    assert scratchgan.resume(run, steps=run.step + 2).step == run.step + 2
+    assert run.config.max_minutes == 0.003
+    further = scratchgan.resume(run, steps=run.step + 2)
+    assert further.step == run.step + 2
+    assert further.config.max_minutes is None  # a limit holds for one stretch only
 
 
 def test_none_is_the_presets_value(work):

@@ -89,6 +89,8 @@ def test_every_number_among_the_settings_has_a_range():
         ({"beta1": 1}, "beta1 is 1, expected a number from 0 to below 1"),
         ({"l2": "x"}, "l2 is 'x', expected a number of at least 0"),
         ({"size": (8,)}, "size is"),
+        ({"size": 0}, "size is 0, expected pixels as 64 or"),
+        ({"size": (8, 0)}, "size is (8, 0)"),
         ({"size": "8x8"}, "expected pixels as 64 or"),
         ({"tf32": 2}, "tf32 is 2, expected True or False"),
         ({"conv_impl": "slow"}, "conv_impl is 'slow', expected one of fast, matmul"),
