@@ -133,6 +133,14 @@ def test_a_run_is_resumed_from_its_newest_checkpoint(work):
     assert [record["step"] for record in older.log] == [1, 2, 3]
 
 
+def test_a_run_may_be_resumed_on_another_device(work):
+    run = scratchgan.train("tiny", "quick32", steps=2, **SMALL)
+    assert run.config.device == "cpu"
+    with pytest.raises(DeviceError, match="gpu"):  # there is none here
+        scratchgan.resume(run, steps=4, device="gpu")
+    assert scratchgan.resume(run, steps=4, device="auto").config.device == "auto"
+
+
 def test_a_complete_run_comes_back_as_it_is(work):
     run = scratchgan.train("tiny", "quick32", steps=2, **SMALL)
     again = scratchgan.resume()
