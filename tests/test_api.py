@@ -230,6 +230,7 @@ def test_progress_is_reported_on_stderr(work, few_images, capfd):
         (lambda: scratchgan.train("tiny", steps=0), OptionError, "steps is 0"),
         (lambda: scratchgan.train("tiny", size=70), ConfigError, "64 and 80"),
         (lambda: scratchgan.train("tiny", device="tpu"), DeviceError, "'tpu'"),
+        (lambda: scratchgan.train("tiny", gpu_memory="much"), DeviceError, "6GiB"),
         (lambda: scratchgan.train("tiny", device="cpu"), DatasetError, "one batch"),
         (lambda: scratchgan.resume(9), CheckpointError, "no run or checkpoint '9'"),
         (lambda: scratchgan.resume(), CheckpointError, "no run with a checkpoint"),
