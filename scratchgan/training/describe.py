@@ -40,17 +40,6 @@ def describe_data(config: TrainConfig, dataset: Dataset) -> list[str]:
     return lines
 
 
-def _without_effect(config: TrainConfig) -> str:
-    """Return which settings are for a GPU only, in words."""
-    for_gpu = {
-        "--tf32": config.tf32,
-        "--cuda-graph": config.cuda_graph,
-        "--gpu-memory": config.gpu_memory,
-    }
-    given = [name for name, value in for_gpu.items() if value]
-    return f"; without effect there: {', '.join(given)}" if given else ""
-
-
 def describe_device(config: TrainConfig, device: Device) -> str:
     """Return a line on where it computes, and why if the choice was ours."""
     request = config.device
@@ -61,6 +50,17 @@ def describe_device(config: TrainConfig, device: Device) -> str:
     name = f"{details['name']}, {details['memory_bytes'] / 2**30:.1f} GiB"
     why = "; auto takes a GPU that passes its self-test" if request == "auto" else ""
     return f"device: {device} ({name}{why})"
+
+
+def _without_effect(config: TrainConfig) -> str:
+    """Return which settings are for a GPU only, in words."""
+    for_gpu = {
+        "--tf32": config.tf32,
+        "--cuda-graph": config.cuda_graph,
+        "--gpu-memory": config.gpu_memory,
+    }
+    given = [name for name, value in for_gpu.items() if value]
+    return f"; without effect there: {', '.join(given)}" if given else ""
 
 
 def describe_plan(config: TrainConfig, images: int, forecast: Forecast) -> list[str]:
@@ -111,8 +111,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     if seconds < 100 * 60:
         return f"{seconds / 60:.0f} min"
-    return (
-        f"{seconds / 3600:.0f} h"
-        if seconds < 100 * 3600
-        else (f"{seconds / 86400:.0f} days")
-    )
+    if seconds < 100 * 3600:
+        return f"{seconds / 3600:.0f} h"
+    return f"{seconds / 86400:.0f} days"

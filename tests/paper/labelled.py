@@ -79,8 +79,8 @@ class PixelJudge:
 
     def probabilities(self, images):
         pixels = images.reshape(len(images), 4).astype(float) - 128
-        said = {n: 1 / (1 + np.exp(-pixels[:, i])) for i, n in enumerate(self.names)}
-        return said | {"turn": pixels[:, 3]}
+        judged = {n: 1 / (1 + np.exp(-pixels[:, i])) for i, n in enumerate(self.names)}
+        return judged | {"turn": pixels[:, 3]}
 
     def single(self, images):
         return np.ones(len(images))

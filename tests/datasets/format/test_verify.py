@@ -173,8 +173,8 @@ class TestDamagedBytes:
         """Return what is said of a file with this content, and what it then holds."""
         path.write_bytes(content)
         try:
-            if said := verify_file(path).problems:
-                return said, None
+            if problems := verify_file(path).problems:
+                return problems, None
             with open_dataset(path) as dataset:
                 return [], toy.contents(dataset)
         except DatasetError as error:
@@ -195,9 +195,9 @@ class TestDamagedBytes:
         for place in places:
             content = bytearray(sound)
             content[place] ^= bits
-            said, found = self.outcome(path, content)
-            if said:
-                assert all(said)
+            problems, found = self.outcome(path, content)
+            if problems:
+                assert all(problems)
             else:
                 unnoticed.append(place)
                 assert found == expected, f"byte {place}"
@@ -219,8 +219,8 @@ class TestDamagedBytes:
         for place in places:
             content = bytearray(sound)
             content[place] ^= 1
-            said, _ = self.outcome(path, content)
-            assert said, f"byte {place}"
+            problems, _ = self.outcome(path, content)
+            assert problems, f"byte {place}"
 
     def test_cut_short(self, path):
         sound = path.read_bytes()
@@ -233,8 +233,8 @@ class TestDamagedBytes:
     def test_bytes_lost_in_the_middle(self, path):
         sound = path.read_bytes()
         for place in range(0, len(sound) - 600, 613):
-            said, _ = self.outcome(path, sound[:place] + sound[place + 512 :])
-            assert said, place
+            problems, _ = self.outcome(path, sound[:place] + sound[place + 512 :])
+            assert problems, place
 
     def test_zeros_in_the_middle(self, path):
         """As after a power failure, where a block of the disk was never written."""
@@ -244,7 +244,7 @@ class TestDamagedBytes:
         noticed = 0
         for place in range(0, len(sound), 512):
             content = sound[:place] + bytes(512) + sound[place + 512 :]
-            said, found = self.outcome(path, content[: len(sound)])
-            assert said or found == expected, place
-            noticed += bool(said)
+            problems, found = self.outcome(path, content[: len(sound)])
+            assert problems or found == expected, place
+            noticed += bool(problems)
         assert noticed > len(sound) / 512 / 2

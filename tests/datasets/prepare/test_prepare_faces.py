@@ -184,8 +184,8 @@ class TestCommand:
         assert "faces: 0 in 2, 1 in 2, 2 in 1, 3 in 1 files" in result.stdout
         assert "skipped 3 files that gave no image:" in result.stdout
         assert "d.png: no face of 48 pixels: the largest has 31" in result.stdout
-        told = run("info", "people").stdout
-        assert re.search("faces_per_file +0 in 2, 1 in 2, 2 in 1, 3 in 1 files", told)
+        info = run("info", "people").stdout
+        assert re.search("faces_per_file +0 in 2, 1 in 2, 2 in 1, 3 in 1 files", info)
 
     def test_json(self, run, photos):
         words = ["--faces", "--size", 16, "--min-face", 30, "--margin", 0.1, "--json"]

@@ -56,13 +56,13 @@ def test_precision_and_recall_are_those_of_all_pairs(rng):
     first, truth = rng.integers(0, 12, (2, 60))
     found = compare_with_truth(first, truth)
     pairs = list(itertools.combinations(range(60), 2))
-    said = {p for p in pairs if first[p[0]] == first[p[1]]}
+    marked = {p for p in pairs if first[p[0]] == first[p[1]]}
     true = {p for p in pairs if truth[p[0]] == truth[p[1]]}
-    assert found["pairs_found"] == len(said)
+    assert found["pairs_found"] == len(marked)
     assert found["pairs_true"] == len(true)
-    assert found["pairs_right"] == len(said & true)
-    assert found["precision"] == pytest.approx(len(said & true) / len(said))
-    assert found["recall"] == pytest.approx(len(said & true) / len(true))
+    assert found["pairs_right"] == len(marked & true)
+    assert found["precision"] == pytest.approx(len(marked & true) / len(marked))
+    assert found["recall"] == pytest.approx(len(marked & true) / len(true))
 
 
 def test_without_pairs_nothing_is_wrong():

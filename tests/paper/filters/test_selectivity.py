@@ -59,11 +59,11 @@ def test_share_of_pairs(rng):
 def test_attributes_that_an_image_has_or_has_not():
     count = 4 * FEW
     values = np.zeros((count, 4), np.float32)
-    values[: 2 * FEW, 0] = 1  # told
+    values[: 2 * FEW, 0] = 1  # of two values
     values[:, 1] = np.linspace(0, 1, count)  # measured
     values[: FEW - 1, 2] = 1  # too few have it
     values[FEW - 1 :, 3] = 1  # too few lack it
-    told, names = binary_attributes(values, ["a", "b", "c", "d"])
+    binary, names = binary_attributes(values, ["a", "b", "c", "d"])
     assert names == ["a"]
-    np.testing.assert_array_equal(told[:, 0], values[:, 0] == 1)
+    np.testing.assert_array_equal(binary[:, 0], values[:, 0] == 1)
     assert binary_attributes(values[:, :0], [])[1] == []

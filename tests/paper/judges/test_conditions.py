@@ -56,15 +56,15 @@ def test_names_of_another_dataset():
 
 
 def test_probability_and_meeting():
-    said = {
+    judged = {
         "smile": np.array([0.9, 0.2, 0.6]),
         "turn": np.array([10.0, 10.0, 12.0]),
     }
     conditions = (Condition("smile", "=", 1), Condition("turn", "<", 11.0))
     below = 1 / (1 + np.exp(-1.0))  # a mean error of 1 degree below 11
     expected = [0.9 * below, 0.2 * below, 0.6 * (1 - below)]
-    np.testing.assert_allclose(probability(conditions, said, judge), expected)
-    assert list(meets(conditions, said, judge)) == [True, False, False]
+    np.testing.assert_allclose(probability(conditions, judged, judge), expected)
+    assert list(meets(conditions, judged, judge)) == [True, False, False]
     extreme = {"turn": np.array([-1e9, 1e9])}
     likely = probability(conditions[1:], extreme, judge)
     np.testing.assert_allclose(likely, [1, 0], atol=1e-12)

@@ -67,15 +67,17 @@ def test_what_it_reports_is_what_it_says(trained):
     with open_dataset(path) as data:
         rows = data.rows_of_split("test")
         images, truth = data.images[rows[0] :], data.attributes[rows]
-    said = judge.probabilities(images)
-    assert ((said["bright"] >= 0) & (said["bright"] <= 1)).all()
-    accuracy = ((said["bright"] > 0.5) == truth[:, 0]).mean()
+    judged = judge.probabilities(images)
+    assert ((judged["bright"] >= 0) & (judged["bright"] <= 1)).all()
+    accuracy = ((judged["bright"] > 0.5) == truth[:, 0]).mean()
     assert judge.held_out["bright"]["accuracy"] == accuracy
     present = judge.present(images)
     assert list(present) == ["bright"]  # a level is neither there nor not
-    told = [(present["bright"] == truth[:, 0])[truth[:, 0] == t].mean() for t in (0, 1)]
-    assert judge.held_out["bright"]["balanced_accuracy"] == np.mean(told)
-    error = abs(said["level"] - truth[:, 1]).mean()
+    shares = [
+        (present["bright"] == truth[:, 0])[truth[:, 0] == t].mean() for t in (0, 1)
+    ]
+    assert judge.held_out["bright"]["balanced_accuracy"] == np.mean(shares)
+    error = abs(judged["level"] - truth[:, 1]).mean()
     np.testing.assert_allclose(judge.held_out["level"]["mean_absolute_error"], error)
 
 
@@ -87,9 +89,9 @@ def test_what_most_images_show_has_to_be_seen(trained):
         training = data.attributes[data.rows_of_split("train"), 0]
     assert judge.share[0] == pytest.approx(training.mean())
     assert 0.4 < judge.share[0] < 0.6
-    said = judge.probabilities(images)["bright"]
+    judged = judge.probabilities(images)["bright"]
     common = dataclasses.replace(judge, share=np.array([0.95, 0.5], np.float32))
-    np.testing.assert_array_equal(common.present(images)["bright"], said > 0.95)
+    np.testing.assert_array_equal(common.present(images)["bright"], judged > 0.95)
 
 
 def test_what_no_image_shows_is_not_seen(tmp_path):
@@ -215,11 +217,15 @@ def test_larger_images_are_averaged_down(tmp_path):
 def test_grey_and_colour(trained, tmp_path):
     grey = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)
     colour = np.repeat(grey, 3, axis=3)
-    said = trained[1].probabilities
-    np.testing.assert_array_equal(said(grey)["level"], said(colour)["level"])
+    probabilities = trained[1].probabilities
+    np.testing.assert_array_equal(
+        probabilities(grey)["level"], probabilities(colour)["level"]
+    )
     path = write_labelled(tmp_path / "grey.h5", channels=1)
-    said = load(path, epochs=1)[0].probabilities
-    np.testing.assert_array_equal(said(grey)["level"], said(colour)["level"])
+    probabilities = load(path, epochs=1)[0].probabilities
+    np.testing.assert_array_equal(
+        probabilities(grey)["level"], probabilities(colour)["level"]
+    )
 
 
 def test_overlays_are_told_from_images(tmp_path):
@@ -229,8 +235,8 @@ def test_overlays_are_told_from_images(tmp_path):
     with open_dataset(path) as data:
         images = data.images[200:]
     overlays = random_overlays(images, 40, 3, np.random.default_rng(0))
-    told = (judge.single(images) > 0.5).mean(), (judge.single(overlays) > 0.5).mean()
-    assert told[0] > told[1] + 0.4
+    shares = (judge.single(images) > 0.5).mean(), (judge.single(overlays) > 0.5).mean()
+    assert shares[0] > shares[1] + 0.4
     assert judge.about["single_accuracy"] > 0.7
 
 
@@ -245,14 +251,14 @@ def test_gradient_is_that_of_both_losses(rng):
         square = (a - targets) ** 2 / 2
         return (np.where(binary, logistic, square) * counts).sum() / 5
 
-    said, gradient = multitask_gradient(outputs, targets, binary, counts)
+    judged, gradient = multitask_gradient(outputs, targets, binary, counts)
     for place in np.ndindex(5, 3):
         step = np.zeros((5, 3))
         step[place] = 1e-6
         numeric = (loss(outputs + step) - loss(outputs - step)) / 2e-6
         np.testing.assert_allclose(gradient[place], numeric, atol=1e-8)
-    np.testing.assert_array_equal(said[:, 1], outputs[:, 1])
-    np.testing.assert_allclose(said[:, 0], 1 / (1 + np.exp(-outputs[:, 0])))
+    np.testing.assert_array_equal(judged[:, 1], outputs[:, 1])
+    np.testing.assert_allclose(judged[:, 0], 1 / (1 + np.exp(-outputs[:, 0])))
 
 
 def test_gradient_on_every_device(rng, backend):

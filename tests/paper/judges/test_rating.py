@@ -7,12 +7,14 @@ from scratchgan.paper.judges.rating import rate_presence, rate_values
 
 
 def test_auc_is_how_often_a_one_is_above_a_zero(rng):
-    said = rng.integers(0, 8, 60) / 8  # with many equal ones
+    probabilities = rng.integers(0, 8, 60) / 8  # with many equal ones
     truth = (rng.random(60) < 0.3).astype(float)
-    ones, zeros = said[truth == 1], said[truth == 0]
+    ones, zeros = probabilities[truth == 1], probabilities[truth == 0]
     pairs = [(a > b) + (a == b) / 2 for a in ones for b in zeros]
-    assert rate_presence(said, truth)["auc"] == pytest.approx(np.mean(pairs))
-    assert rate_presence(-said, truth)["auc"] == pytest.approx(1 - np.mean(pairs))
+    assert rate_presence(probabilities, truth)["auc"] == pytest.approx(np.mean(pairs))
+    assert rate_presence(-probabilities, truth)["auc"] == pytest.approx(
+        1 - np.mean(pairs)
+    )
 
 
 def test_a_constant_answer_is_right_mostly_and_worth_nothing():
@@ -24,9 +26,9 @@ def test_a_constant_answer_is_right_mostly_and_worth_nothing():
 
 def test_balanced_accuracy_weighs_both_kinds_alike():
     """Of four ones 3 are above the share, of two zeros 1 is below: 3/4 and 1/2."""
-    said = np.array([0.9, 0.8, 0.7, 0.2, 0.65, 0.1])
+    probabilities = np.array([0.9, 0.8, 0.7, 0.2, 0.65, 0.1])
     truth = np.array([1, 1, 1, 1, 0, 0.0])
-    facts = rate_presence(said, truth, 0.6)
+    facts = rate_presence(probabilities, truth, 0.6)
     assert facts["balanced_accuracy"] == pytest.approx((3 / 4 + 1 / 2) / 2)
     assert facts["images"] == 6
 

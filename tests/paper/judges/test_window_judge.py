@@ -267,7 +267,7 @@ def test_every_backend_says_the_same(backend):
     """Trained a few steps there and here, from the same weights on the same images."""
     images, boxes = draw_rooms(24, 16)
     settings = dataclasses.replace(QUICK, steps=3)
-    said = [
+    judged = [
         WindowJudge(
             train_window_finder(
                 BoxedImages(images, boxes), settings, device, lambda done, total: None
@@ -276,4 +276,4 @@ def test_every_backend_says_the_same(backend):
         ).probabilities(images)
         for device in (CPU, backend.device)
     ]
-    np.testing.assert_allclose(said[1], said[0], atol=2e-3)
+    np.testing.assert_allclose(judged[1], judged[0], atol=2e-3)

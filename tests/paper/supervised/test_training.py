@@ -60,14 +60,14 @@ def test_it_ends_when_validation_gets_no_better():
 
 def test_the_best_network_is_returned_not_the_last(monkeypatch):
     """Validation is made to say: middling, best, worse from then on."""
-    said = iter([0.5, 0.9, *[0.1] * 100])
+    errors = iter([0.5, 0.9, *[0.1] * 100])
     states, networks = [], []
 
     def fake(network, data, device):
         assert not network.training
         states.append(network.state_dict())
         networks.append(network)
-        return next(said)
+        return next(errors)
 
     def progress():
         assert all(network.training for network in networks)
