@@ -57,6 +57,7 @@ class Dropout(Layer):
         """Return y of x's shape, and the mask."""
         if not self.training or self.rate == 0:
             return x, x.shape
+        # In [0, 1): a share of ``rate`` of the elements falls below it.
         kept = self.rng.random(x.shape, dtype=np.float32) >= self.rate
         mask = kept.astype(x.dtype)
         mask /= 1 - self.rate

@@ -28,7 +28,7 @@ class Parameter:
 
     def __init__(self, data: Array) -> None:
         self.data = data
-        self.grad = data * 0
+        self.grad = data * 0  # of its shape, dtype, device, and order in memory
 
     def zero_grad(self) -> None:
         """Set the gradient to zero in place."""

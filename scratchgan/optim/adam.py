@@ -93,7 +93,8 @@ class Adam:
         beta1, beta2 = self.betas
         step_size, root_correction = self._rates()
         if self.l2:
-            g = g + self.l2 * theta
+            g = g + self.l2 * theta  # the gradient of l2/2·θ², through both moments
+        # In place: the moments are what the next step and a checkpoint find.
         m *= beta1
         m += (1 - beta1) * g
         v *= beta2

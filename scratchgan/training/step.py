@@ -125,15 +125,20 @@ def train_step(
     """
     if settings.update_order == "alternating":
         first, second = batches
-        fake, fake_ctx = gan.generator.forward(draw_z(len(first.images)), first.labels)
+        z = draw_z(len(first.images))  # (N, latent_dim)
+        fake, fake_ctx = gan.generator.forward(z, first.labels)  # (N, C, H, W)
         loss_g = update_generator(gan, fake, fake_ctx, first.labels, settings)
+        # G has learnt: these come from other weights and another z. Nothing goes back
+        # through them into G, so no context is kept.
         fake = gan.generator(draw_z(len(second.images)), second.labels)
         loss_d, p_real, p_fake = update_discriminator(gan, second, fake, settings)
         return StepLosses(loss_d, loss_g, p_real, p_fake)
 
     (batch,) = batches
-    fake, fake_ctx = gan.generator.forward(draw_z(len(batch.images)), batch.labels)
+    z = draw_z(len(batch.images))  # (N, latent_dim)
+    fake, fake_ctx = gan.generator.forward(z, batch.labels)  # (N, C, H, W)
     loss_d, p_real, p_fake = update_discriminator(gan, batch, fake, settings)
+    # PyTorch's order goes back through the fakes that D has seen, by their own context.
     if settings.update_order == "tensorflow":
         fake, fake_ctx = gan.generator.forward(draw_z(len(fake)), batch.labels)
     loss_g = update_generator(gan, fake, fake_ctx, batch.labels, settings)
@@ -151,9 +156,10 @@ def update_discriminator(
     gan.adam_d.zero_grad()
     losses, scores = [], []
     for images, target in ((batch.images, REAL), (fake, FAKE)):
-        logits, ctx = gan.discriminator.forward(images, batch.labels)
+        logits, ctx = gan.discriminator.forward(images, batch.labels)  # (N, 1)
         loss, dlogits = settings.loss.discriminator(logits, target)
         refuse_loss(loss, "D", settings.check_finite)
+        # Into D's weights and no further: the images are not to be changed.
         gan.discriminator.backward(dlogits, ctx, need_dx=False, keep_ctx=False)
         losses.append(loss)
         scores.append(settings.loss.score(logits))
@@ -169,7 +175,7 @@ def update_generator(
     The gradient runs back through D, whose own parameters stay as they are, into the
     images and on into G.
     """
-    logits, ctx = gan.discriminator.forward(fake, labels)
+    logits, ctx = gan.discriminator.forward(fake, labels)  # (N, 1)
     loss, dlogits = settings.loss.generator(logits)
     refuse_loss(loss, "G", settings.check_finite)
     dfake = gan.discriminator.backward(

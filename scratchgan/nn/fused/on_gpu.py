@@ -92,7 +92,7 @@ class FusedOnGpu:
 
     def forward(self, x: Array) -> tuple[Array, GpuContext]:
         """Return y = f(norm(operation(x))) and what backward needs."""
-        norm, a = self._norm, self._operate(x)
+        norm, a = self._norm, self._operate(x)  # (N, C, OH, OW) or (N, F)
         if norm is None:
             y = a if self._code.is_identity else kernels.activate(a, self._code)
             return y, GpuContext(x, a, y, None)
