@@ -6,6 +6,7 @@ needed they take the module from the array: ``xp = get_array_module(x)``.
 """
 
 import contextlib
+import ctypes
 import importlib.metadata
 import re
 import sys
@@ -205,6 +206,15 @@ def resolve_device(request: str) -> Device:
     raise DeviceError(f"device {request} cannot be used: {status.message}")
 
 
+def has_nvidia_driver() -> bool:
+    """Return whether NVIDIA's driver is installed; asks for no CuPy."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
 def gpu_status(index: int = 0) -> GpuStatus:
     """Look for a usable GPU, step by step, and say what is in the way.
 
@@ -216,10 +226,11 @@ def gpu_status(index: int = 0) -> GpuStatus:
         import cupy
     except ImportError as error:
         if error.name == "cupy":
+            driver = "" if has_nvidia_driver() else "; there is no NVIDIA driver either"
             return GpuStatus(
                 False,
                 "not-installed",
-                f"CuPy is not installed; run {_install_command()}",
+                f"CuPy is not installed; run {_install_command()}{driver}",
             )
         return GpuStatus(
             False,

@@ -108,7 +108,8 @@ def test_each_case_has_its_message_and_remedy(monkeypatch, outcome, case, words)
     assert resolve_device("auto") is CPU
 
 
-def test_cupy_not_installed(monkeypatch):
+@pytest.mark.parametrize("driver", [True, False])
+def test_cupy_not_installed(monkeypatch, driver):
     class Refuse:
         def find_spec(self, name, path=None, target=None):
             if name == "cupy":
@@ -116,9 +117,25 @@ def test_cupy_not_installed(monkeypatch):
 
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Refuse(), *sys.meta_path])
+    monkeypatch.setattr(backend, "has_nvidia_driver", lambda: driver)
     assert gpu_status().case == "not-installed"
-    with pytest.raises(DeviceError, match=r"CuPy is not installed.*pip install"):
+    with pytest.raises(DeviceError, match=r"CuPy is not installed.*pip install") as e:
         resolve_device("cuda")
+    assert ("no NVIDIA driver" in str(e.value)) is not driver
+
+
+@pytest.mark.parametrize(
+    ("platform", "library"), [("linux", "libcuda.so.1"), ("win32", "nvcuda.dll")]
+)
+def test_the_driver_is_looked_for_by_its_library(monkeypatch, platform, library):
+    def load(name):
+        if name != library or not there:
+            raise OSError(name)
+
+    monkeypatch.setattr(backend.sys, "platform", platform)
+    monkeypatch.setattr(backend.ctypes, "CDLL", load)
+    for there in (True, False):
+        assert backend.has_nvidia_driver() is there
 
 
 def test_cupy_that_does_not_import(monkeypatch):

@@ -1,6 +1,6 @@
 """What a run will be, in lines for the user: data, networks, length, device."""
 
-from scratchgan.backend import Device, gpu_status
+from scratchgan.backend import Device, gpu_status, has_nvidia_driver
 from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.datasets.loader import check_size
 from scratchgan.models.architecture import plan_discriminator, plan_generator
@@ -44,12 +44,20 @@ def describe_device(config: TrainConfig, device: Device) -> str:
     """Return a line on where it computes, and why if the choice was ours."""
     request = config.device
     if device.kind == "cpu":
-        why = f" ({gpu_status().message})" if request == "auto" else ""
+        why = f" ({_why_not_a_gpu()})" if request == "auto" else ""
         return f"device: cpu{why}{_without_effect(config)}"
     details = device.details()
     name = f"{details['name']}, {details['memory_bytes'] / 2**30:.1f} GiB"
     why = "; auto takes a GPU that passes its self-test" if request == "auto" else ""
     return f"device: {device} ({name}{why})"
+
+
+def _why_not_a_gpu() -> str:
+    """Return the reason and, where it could help, the remedy.
+
+    Without a driver there is most likely no NVIDIA GPU, and nothing to install.
+    """
+    return gpu_status().message if has_nvidia_driver() else "no NVIDIA driver"
 
 
 def _without_effect(config: TrainConfig) -> str:

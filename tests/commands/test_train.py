@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from tiny import write_dataset
 
 from scratchgan.commands import main
+from scratchgan.training import describe
 from scratchgan.training.config import LOSSES
 from scratchgan.training.presets import PRESETS
 from scratchgan.training.run.checkpoint import load_checkpoint, save_checkpoint
@@ -328,6 +329,7 @@ def test_missing_gpu_is_one_line_and_no_run(work, monkeypatch):
 
 def test_auto_without_a_gpu_says_why_it_computes_on_the_cpu(work, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(describe, "has_nvidia_driver", lambda: True)
     result = run("train", "--dataset", "tiny", *SMALL, 1, "--device", "auto")
     assert result.exit_code == 0, result.output
     assert "device: cpu (CuPy is" in result.stderr

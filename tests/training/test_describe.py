@@ -1,8 +1,11 @@
 import dataclasses
+import sys
 
+import pytest
 from tiny import CONFIG
 
 from scratchgan.backend import CPU
+from scratchgan.training import describe
 from scratchgan.training.describe import describe_device, describe_plan, layer_table
 from scratchgan.training.forecast.estimate import forecast
 from scratchgan.training.presets import PRESETS
@@ -33,3 +36,19 @@ def test_settings_for_a_gpu_are_named_where_they_have_no_effect():
     assert describe_device(config, CPU) == "device: cpu; without effect there: --tf32"
     config = dataclasses.replace(config, tf32=False)
     assert describe_device(config, CPU) == "device: cpu"
+
+
+@pytest.mark.parametrize(
+    ("driver", "line"),
+    [
+        (False, "device: cpu (no NVIDIA driver)"),
+        (True, "device: cpu (CuPy is not installed; run pip install"),
+    ],
+)
+def test_remedies_are_named_only_where_there_is_a_driver(monkeypatch, driver, line):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(describe, "has_nvidia_driver", lambda: driver)
+    config = dataclasses.replace(PRESETS["dcgan64"], device="auto")
+    described = describe_device(config, CPU)
+    assert described.startswith(line)
+    assert ("pip install" in described) is driver
