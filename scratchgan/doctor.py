@@ -12,15 +12,15 @@ import numpy as np
 import threadpoolctl
 
 from scratchgan import __version__
-from scratchgan.backend import CPU, Device, get_array_module, gpu_status, to_host
+from scratchgan.backend import CPU, Device, gpu_status, to_host
+from scratchgan.bench.product_speed import product_gflops
 from scratchgan.errors import DeviceError
 from scratchgan.functional.conv.primitives import DEFAULT_IMPL
 from scratchgan.gradcheck import check_layers
-from scratchgan.kernels.products import product as matrix_product
+from scratchgan.kernels.products import allow_tf32
 from scratchgan.machine import usable_cores
 from scratchgan.nn import Tanh
 
-PRODUCT_SIZE = 1024
 LIBRARIES = ("numpy", "h5py", "pillow", "click", "tqdm", "threadpoolctl")
 
 
@@ -49,7 +49,7 @@ def examine(device: Device, data_dir: Path) -> dict[str, Any]:
     }
     if device.kind == "gpu":
         found["gpu_details"] = device.details()
-        found["gpu_gflops"] = round(product_gflops(device), 1)
+        found["gpu_gflops"] = gpu_product_gflops(device)
         found["gpu_kernel_error"] = kernel_error(device)
         found["gpu_gradients"] = gradients_on(device)
     return found
@@ -102,31 +102,16 @@ def blas_libraries() -> list[str]:
     ]
 
 
-def product_gflops(device: Device) -> float:
-    """Return the speed of a float32 matrix product, in 10⁹ operations a second.
-
-    The best of three; the numbers are checked, since a broken BLAS is fast too.
-
-    Raises
-    ------
-    DeviceError
-        If the product is wrong.
-    """
-    n = PRODUCT_SIZE
-    a = device.put(np.full((n, n), 0.5, np.float32))
-    xp = get_array_module(a)
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        product = matrix_product(a, a)
-        corner = float(product[n - 1, n - 1])  # also waits for a GPU
-        seconds.append(time.perf_counter() - start)
-    if corner != n / 4 or not bool(xp.all(product == n / 4)):
-        raise DeviceError(
-            f"a product of {n}x{n} matrices is wrong on {device}; reinstall NumPy or "
-            "CuPy, or check the hardware"
-        )
-    return 2 * n**3 / min(seconds) / 1e9
+def gpu_product_gflops(device: Device) -> dict[str, float]:
+    """Return the speed of a GPU's products by precision, in 10⁹ operations a second."""
+    speeds = {}
+    try:
+        for precision in ("float32", "TF32"):
+            allow_tf32(precision == "TF32")
+            speeds[precision] = round(product_gflops(device), 1)
+    finally:
+        allow_tf32(False)
+    return speeds
 
 
 def memory_gib() -> float | None:

@@ -28,8 +28,8 @@ WITHIN_A_LEVEL = {
     ("backend", "errors"),
     ("storage", "errors"),
     ("optim", "nn"),
-    ("bench", "doctor"),
     ("bench", "paper"),
+    ("doctor", "bench"),
     ("doctor", "gradcheck"),
 }
 OF_THE_ROOT = {"scratchgan", "scratchgan.__version__"}

@@ -13,7 +13,7 @@ import numpy as np
 import threadpoolctl
 
 from scratchgan.backend import Device, transfers
-from scratchgan.doctor import product_gflops
+from scratchgan.bench.product_speed import product_gflops
 from scratchgan.functional.parallel import thread_count
 from scratchgan.kernels.launch import counts, work
 from scratchgan.machine import reuse_freed_memory

@@ -380,6 +380,7 @@ class TestCommandLine:
         found = json.loads(result.stdout)
         assert found["gpu_details"]["memory_bytes"] > 2**30
         assert found["gpu_kernel_error"] <= 1e-6
+        assert found["gpu_gflops"].keys() == {"float32", "TF32"}
         assert "agree" in found["gpu_gradients"]
 
 
