@@ -15,6 +15,7 @@ import threadpoolctl
 from scratchgan.backend import Device, transfers
 from scratchgan.bench.product_speed import product_gflops
 from scratchgan.functional.parallel import thread_count
+from scratchgan.gpu.timing import seconds_of
 from scratchgan.kernels.launch import counts, work
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.architecture import plan_discriminator, plan_generator
@@ -28,6 +29,7 @@ from scratchgan.training.step import Batch, StepLosses, StepSettings, train_step
 
 WARM_UP_STEPS = 3
 """The third is recorded where steps are."""
+GPU_TIMES = "host_seconds", "host_processor_seconds", "device_seconds"
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,14 @@ class StepTimes:
     Attributes
     ----------
     median_seconds, minimum_seconds, maximum_seconds : float
-        Of a whole step: one update of D and one of G.
+        Of a whole step, one update of D and one of G, until its losses are known.
+    host_seconds, host_processor_seconds : float or None
+        On a GPU, until a step is queued: by the clock, and of that the time in which
+        the host computed. Medians, each with an empty queue.
+    device_seconds : float or None
+        On a GPU, of a step among steps that nobody waits for, by its own events.
     images_per_second : float
-        Real images at the median time.
+        Real images at the device's time, or the median where there is none.
     phases : dict of str to float
         Share of the time in forward and backward of each network, and in Adam.
     gflop : float
@@ -47,8 +54,8 @@ class StepTimes:
     product_gflops : float
         Speed of a large matrix product in the same process, 10⁹ operations a second.
     fraction_of_product : float
-        ``gflop / median_seconds / product_gflops``; more than 1 is possible where
-        fewer multiplications are made than the definition has.
+        Share of that speed at the same time; more than 1 is possible where fewer
+        multiplications are made than the definition has.
     peak_memory_bytes : int or None
         Largest resident memory of this process; None where the system does not say.
     """
@@ -56,6 +63,9 @@ class StepTimes:
     median_seconds: float
     minimum_seconds: float
     maximum_seconds: float
+    host_seconds: float | None
+    host_processor_seconds: float | None
+    device_seconds: float | None
     images_per_second: float
     phases: dict[str, float]
     gflop: float
@@ -81,7 +91,7 @@ def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
     batches = random_batches(config, device)
     seconds: dict[str, float] = {}
     _time_phases(state, seconds)
-    times = []
+    times, queued, computed = [], [], []
 
     def draw_z(count: int) -> np.ndarray:
         return draw_latent(config.network, count, state.rng)
@@ -102,12 +112,28 @@ def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
     for number in range(WARM_UP_STEPS + steps):
         if number == WARM_UP_STEPS:
             seconds.clear()
-        start = time.perf_counter()
+        start, start_computing = time.perf_counter(), time.thread_time()
         losses = make_step()
+        queued.append(time.perf_counter() - start)
+        computed.append(time.thread_time() - start_computing)
         float(losses.loss_g + losses.loss_d)  # a GPU is done when a number comes back
         times.append(time.perf_counter() - start)
     times = times[WARM_UP_STEPS:]
-    median = statistics.median(times)
+    phases = {name: value / sum(times) for name, value in seconds.items()}
+    median = step_seconds = statistics.median(times)
+    of_gpu: dict[str, float | None] = dict.fromkeys(GPU_TIMES)
+    if device.kind == "gpu":
+
+        def make_steps() -> None:
+            for _ in range(steps):
+                make_step()
+
+        step_seconds = seconds_of(make_steps, device) / steps
+        of_gpu = {
+            "host_seconds": statistics.median(queued[WARM_UP_STEPS:]),
+            "host_processor_seconds": statistics.median(computed[WARM_UP_STEPS:]),
+            "device_seconds": step_seconds,
+        }
     gflop = step_gflop(config)
     # The step's own limit for comparison: a product on as many threads as it has.
     with threadpoolctl.threadpool_limits(thread_count(), user_api="blas"):
@@ -116,11 +142,12 @@ def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
         median_seconds=median,
         minimum_seconds=min(times),
         maximum_seconds=max(times),
-        images_per_second=config.batch_size * config.batches_a_step / median,
-        phases={name: value / sum(times) for name, value in seconds.items()},
+        **of_gpu,
+        images_per_second=config.batch_size * config.batches_a_step / step_seconds,
+        phases=phases,
         gflop=gflop,
         product_gflops=product,
-        fraction_of_product=gflop / median / product,
+        fraction_of_product=gflop / step_seconds / product,
         peak_memory_bytes=peak_memory(),
     )
 

@@ -316,6 +316,13 @@ def _in_words(record: dict) -> str:
         f"{_seconds(record)} in {record['steps']} steps, "
         f"{record['images_per_second']:.4g} images a second"
     ]
+    if record["device_seconds"] is not None:
+        lines.append(
+            f"host: {1000 * record['host_seconds']:.4g} ms to queue a step, of which "
+            f"{1000 * record['host_processor_seconds']:.4g} ms of processor time; "
+            f"device: {1000 * record['device_seconds']:.4g} ms a step without waits "
+            "between steps"
+        )
     shares = (f"{name} {share:.0%}" for name, share in record["phases"].items())
     lines.append(f"phases: {', '.join(shares)}")
     lines.append(

@@ -41,6 +41,7 @@ def test_measures_a_step_and_its_phases():
     assert set(record["phases"]) == names
     assert 0.5 < sum(record["phases"].values()) <= 1
     assert record["product_gflops"] > 0
+    assert record["device_seconds"] is record["host_seconds"] is None
 
 
 @pytest.mark.parametrize("preset", ["mnist28c", "tf28", "svhn32"])

@@ -373,6 +373,26 @@ class TestCommandLine:
         assert counts["operations"] > 0
         assert counts["device_memory_bytes"] > 2**20
 
+    def test_bench_tells_the_hosts_time_from_the_devices(self, gpu, monkeypatch):
+        def seconds_of(work, device):
+            work()
+            return 3.0
+
+        monkeypatch.setattr("scratchgan.bench.step.seconds_of", seconds_of)
+        monkeypatch.setattr("scratchgan.bench.step.product_gflops", lambda _: 7.0)
+        args = "--preset", "quick32", "--batch-size", 2, "--device", "gpu"
+        result = run("bench", "step", *args, "--steps", 2, "--json")
+        assert result.exit_code == 0, result.stderr
+        record = json.loads(result.stdout)
+        assert record["device_seconds"] == 3.0 / 2
+        assert 0 < record["host_seconds"] <= record["maximum_seconds"]
+        assert record["host_processor_seconds"] > 0
+        assert record["images_per_second"] == pytest.approx(2 / 1.5)
+        share = record["gflop"] / 1.5 / 7.0
+        assert record["fraction_of_product"] == pytest.approx(share)
+        words = run("bench", "step", *args, "--steps", 1).stdout
+        assert "ms of processor time; device: 3000 ms a step" in words
+
     @pytest.mark.slow
     def test_doctor(self, gpu):
         result = run("doctor", "--device", "gpu", "--json")
