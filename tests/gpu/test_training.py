@@ -4,6 +4,7 @@ import dataclasses
 import gc
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from scratchgan.training.presets import PRESETS
 from scratchgan.training.recorded_step import RecordedStep
 from scratchgan.training.run.checkpoint import load_checkpoint
 from scratchgan.training.run.folder import find_checkpoint
-from scratchgan.training.run.state import make_gan, new_state, state_arrays
+from scratchgan.training.run.state import load_state, make_gan, new_state, state_arrays
 from scratchgan.training.step import Batch, StepSettings, train_step
 
 pytestmark = pytest.mark.gpu
@@ -271,6 +272,39 @@ def run(*args):
     return result
 
 
+def read_run(runs):
+    """Return the arrays of the last checkpoint of the only run in a folder."""
+    arrays, _ = load_checkpoint(find_checkpoint(None, runs))
+    return arrays
+
+
+def assert_one_step_agrees(ours, expected):
+    """Compare float32 runs one step after they were the same.
+
+    Adam's first steps are of size lr whatever the gradient's, so a weight whose
+    gradient is of rounding's size goes either way: at most 2 lr apart, and few do.
+    The next steps build on that: on the CPU alone, `strips` and `fast` convolutions,
+    both right, are up to 3.8 lr apart after three steps of this network, with 6 % of
+    the weights off by more than 0.1 lr (four seeds). So a comparison over more steps
+    in float32 proves nothing; those in float64 do.
+    """
+    lr = PRESETS["dcgan64"].lr
+    assert ours.keys() == expected.keys()
+    off = count = 0
+    for key, array in ours.items():
+        error = np.abs(array - expected[key])
+        if key.startswith("history/loss"):
+            assert error.max() <= 1e-3, key
+        elif key.endswith(("running_mean", "running_var")):
+            assert error.max() <= 5e-4, key
+        elif key.startswith(("generator/", "discriminator/")):
+            assert error.max() <= 2.01 * lr, key
+            off += np.count_nonzero(error > 0.1 * lr)
+            count += error.size
+    assert count > 100_000
+    assert off < 0.02 * count
+
+
 class TestCommandLine:
     """The commands, in this process, on a dataset of noise."""
 
@@ -290,42 +324,39 @@ class TestCommandLine:
         self, gpu, data, tmp_path
     ):
         settings = ("--preset", "dcgan64", "--batch-size", 4, "--log-every", 1)
-        settings += ("--checkpoint-every", 2, "--base-channels", 16)
-        lr, steps = PRESETS["dcgan64"].lr, 3
-        runs = {}
-        for name, device, resume_on in (
-            ("cpu", "cpu", None),
-            ("gpu", "gpu", None),
-            ("gpu then cpu", "gpu", "cpu"),
-            ("cpu then gpu", "cpu", "gpu"),
-            ("graph", "gpu", None),
-        ):
-            out = tmp_path / name
-            more = ("--cuda-graph",) if name == "graph" else ()
-            first = 2 if resume_on else steps
-            arrays, _ = self.train(
-                data, out, *settings, "--device", device, "--steps", first, *more
-            )
-            if resume_on:
+        settings += ("--checkpoint-every", 1, "--base-channels", 16, "--steps")
+        for first, other in (("cpu", "gpu"), ("gpu", "cpu")):
+            out = tmp_path / first
+            saved, _ = self.train(data, out, *settings, 1, "--device", first)
+            device = gpu.device if other == "gpu" else CPU
+            loaded = state_arrays(load_state(find_checkpoint(None, out), device))
+            assert loaded.keys() == saved.keys()
+            for key, array in saved.items():
+                np.testing.assert_array_equal(loaded[key], array, err_msg=key)
+        assert_one_step_agrees(*(read_run(tmp_path / one) for one in ("gpu", "cpu")))
+
+        for saved_on in ("cpu", "gpu"):
+            resumed = []
+            for device in ("gpu", "cpu"):
+                out = tmp_path / f"{saved_on} then {device}"
+                shutil.copytree(tmp_path / saved_on, out)
                 result = run(
                     "train", "--resume", "1", "--out", out, *data,
-                    "--steps", steps, "--device", resume_on,
+                    "--steps", 2, "--device", device,
                 )  # fmt: skip
                 assert result.exit_code == 0, result.stderr
-                arrays, _ = load_checkpoint(find_checkpoint(None, out))
-            runs[name] = arrays
-        expected = runs.pop("cpu")
-        for name, arrays in runs.items():
-            assert arrays.keys() == expected.keys()
-            for key, array in arrays.items():
-                if key.startswith(("generator/", "discriminator/")):
-                    # Adam turns gradients of rounding's size into steps of lr.
-                    bound = 2 * lr * steps
-                    if key.endswith("running_var") or key.endswith("running_mean"):
-                        bound = 1e-3
-                    assert np.abs(array - expected[key]).max() <= bound, (name, key)
-                if key.startswith("history/loss"):
-                    np.testing.assert_allclose(array, expected[key], atol=1e-3)
+                resumed.append(read_run(out))
+            assert_one_step_agrees(*resumed)
+
+    @pytest.mark.slow
+    def test_a_run_of_recorded_steps_equals_others(self, gpu, data, tmp_path):
+        settings = ("--preset", "dcgan64", "--batch-size", 4, "--log-every", 1)
+        settings += ("--base-channels", 16, "--steps", 4, "--device", "gpu")
+        expected, _ = self.train(data, tmp_path / "launches", *settings)
+        arrays, _ = self.train(data, tmp_path / "graph", *settings, "--cuda-graph")
+        for key, array in expected.items():
+            if key.startswith("history/loss") or not key.startswith("history/"):
+                np.testing.assert_allclose(arrays[key], array, 0, 1e-6, err_msg=key)
 
     def test_what_was_trained_on_a_gpu_makes_images_there_and_on_the_cpu(
         self, gpu, data, tmp_path
