@@ -124,9 +124,9 @@ MUTATIONS = (
     ),
     Mutation(
         "products overwrite where they should add",
-        "kernels/products.py",
-        "beta = one if add else",
-        "beta = one if False else",
+        "gpu/cublas.py",
+        "_ONE_AT[char] if add else",
+        "_ONE_AT[char] if False else",
     ),
     Mutation(
         "work does not wait for the batch to arrive",
