@@ -30,6 +30,7 @@ const char *PyUnicode_AsUTF8(PyObject *);
 int PyBytes_AsStringAndSize(PyObject *, char **, ssize_t *);
 void Py_IncRef(PyObject *);
 void Py_DecRef(PyObject *);
+int Py_IsInitialized();
 }
 
 using namespace hostcupy;
@@ -277,7 +278,9 @@ Address allocate(size_t bytes) {
 struct Callable {
   PyObject *object;
   explicit Callable(PyObject *object) : object(object) { Py_IncRef(object); }
-  ~Callable() { Py_DecRef(object); }
+  ~Callable() {
+    if (Py_IsInitialized()) Py_DecRef(object);  // a graph may outlive Python
+  }
 };
 
 }  // namespace
