@@ -2,9 +2,9 @@
 
     python -m tests.mutate_gpu [WORDS]
 
-Only those whose names have the words, if some are given. Each mutation is made in a copy of the project, where the tests marked gpu run until
-the first that fails. A mutation that none notices is a gap in the tests: the exit
-status is then 1.
+Only those whose names have the words, if some are given. Each mutation is made in a
+copy of the project, where the tests marked gpu run until the first that fails. A
+mutation that none notices is a gap in the tests: the exit status is then 1.
 """
 
 import os
