@@ -22,7 +22,7 @@ from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.forecast.device_memory import step_memory
 from scratchgan.training.forecast.trial import random_batch
-from scratchgan.training.recorded_step import RecordedStep
+from scratchgan.training.recorded_step import RecordedStep, is_to_be_recorded
 from scratchgan.training.run.state import TrainingState, new_state
 from scratchgan.training.step import Batch, StepLosses, StepSettings, train_step
 
@@ -41,7 +41,8 @@ class StepTimes:
     images_per_second : float
         Real images at the median time.
     phases : dict of str to float
-        Share of the time in forward and backward of each network, and in Adam.
+        Share of the time in forward and backward of each network, and in Adam; empty
+        where steps are repeated as a CUDA graph.
     gflop : float
         10⁹ operations of a step if every convolution is computed as it is defined.
     product_gflops : float
@@ -87,10 +88,12 @@ def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
         return draw_latent(config.network, count, state.rng)
 
     settings = StepSettings.of(config, check_finite=False)
-    recorded = RecordedStep(state.gan, device, draw_z, settings, config.batch_size)
+    recorded = None
+    if is_to_be_recorded(config, device):
+        recorded = RecordedStep(state.gan, device, draw_z, settings, config.batch_size)
 
     def make_step() -> StepLosses:
-        if config.cuda_graph:
+        if recorded:
             return recorded(batches)
         return train_step(
             state.gan,

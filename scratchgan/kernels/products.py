@@ -1,16 +1,10 @@
 """Matrix products that overwrite or add: one cuBLAS call each."""
 
-import numpy as np
-
 from scratchgan.backend import Array, get_array_module
+from scratchgan.gpu import cublas
 from scratchgan.kernels.launch import counts, has_kernels, work
 
 _tf32 = False
-
-# cuBLAS's numbers for the dtypes and for what products are computed in.
-_CUDA_TYPE = {"f": 0, "d": 1}
-_COMPUTE_32F, _COMPUTE_64F, _COMPUTE_32F_FAST_TF32 = 68, 70, 77
-_DEFAULT_ALGORITHM = -1
 
 
 def allow_tf32(allowed: bool) -> None:
@@ -48,32 +42,13 @@ def multiply(a: Array, b: Array, out: Array, *, add: bool = False) -> None:
         else:
             get_array_module(out).matmul(a, b, out=out)
         return
-    cupy = get_array_module(out)
-    cublas = cupy.cuda.cublas
     (M, K), N = a.shape, b.shape[1]
     if (b.shape[0], *out.shape) != (K, M, N) or not a.dtype == b.dtype == out.dtype:
         raise ValueError(
             f"a {a.dtype} {a.shape} times b {b.dtype} {b.shape} does not give out "
             f"{out.dtype} {out.shape}"
         )
-    # cuBLAS counts along columns first: to it every array here is its own transpose,
-    # and so it is asked for outᵀ = bᵀ·aᵀ.
-    b_transposed, ldb = _layout(b)
-    a_transposed, lda = _layout(a)
-    kind = _CUDA_TYPE[out.dtype.char]
-    one = np.ones(1, out.dtype)
-    # out = 1·a·b + beta·out, both factors in memory of the host.
-    beta = one if add else np.zeros(1, out.dtype)
-    compute = _COMPUTE_64F
-    if out.dtype.char == "f":
-        compute = _COMPUTE_32F_FAST_TF32 if _tf32 else _COMPUTE_32F
-    cublas.gemmEx(
-        cupy.cuda.get_cublas_handle(),
-        b_transposed, a_transposed, N, M, K,
-        one.ctypes.data, b.data.ptr, kind, ldb, a.data.ptr, kind, lda,
-        beta.ctypes.data, out.data.ptr, kind, _row_step(out),
-        compute, _DEFAULT_ALGORITHM,
-    )  # fmt: skip
+    cublas.gemm(a, _layout(a), b, _layout(b), out, _row_step(out), add=add, tf32=_tf32)
     counts["product"] += 1
     work["operations"] += 2 * M * N * K
     work["bytes"] += a.nbytes + b.nbytes + (2 if add else 1) * out.nbytes
