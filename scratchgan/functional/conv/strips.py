@@ -185,6 +185,8 @@ def _kernel_rows(weight: Array, cut: Strips) -> list[Array]:
 def _row_groups(taps: Array, cut: Strips) -> list[Array]:
     """Return views of (KH, KW, C_in, C_out) by P kernel rows, (P·KW·C_in, C_out)."""
     KH, _, _, C_out = taps.shape
+    if cut.P == KH:
+        return [taps.reshape(-1, C_out)]
     return [taps[a : a + cut.P].reshape(-1, C_out) for a in range(0, KH, cut.P)]
 
 
