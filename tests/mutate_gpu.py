@@ -53,8 +53,14 @@ MUTATIONS = (
     Mutation(
         "no barrier between writing and adding rows",
         "kernels/norm.cu",
-        "= value;\n  __syncthreads();",
-        "= value;",
+        "    __syncthreads();\n    if (row < half)",
+        "    if (row < half)",
+    ),
+    Mutation(
+        "parts of a channel beyond the first 32 are left out",
+        "kernels/norm.cu",
+        "for (int p = first; p < last; p += FOLD_ROWS)",
+        "for (int p = first; p < min(last, FOLD_ROWS); p += FOLD_ROWS)",
     ),
     Mutation(
         "deviations from the pivot, not from the mean",

@@ -22,6 +22,8 @@ from scratchgan.kernels.launch import launch, launch_each
 
 LANES, ROWS = 32, 8
 """Channels and rows that a block of threads works on at a time; as in norm.cu."""
+FOLD_LANES, FOLD_ROWS = 8, 32
+"""The same where the parts are combined: channels, and threads for each; likewise."""
 BLOCKS = 512
 """Enough to keep a large GPU busy, few enough to be combined quickly."""
 FEWEST_ROWS = 64
@@ -79,10 +81,10 @@ def batch_statistics(
         a, means, squares, rows, C, part_rows,
     )  # fmt: skip
     mean, inv_std, scale, shift = xp.empty((4, C), a.dtype)  # (C,) each
-    launch_each(
-        "fold_moments", a, C,
+    launch(
+        "fold_moments", a, -(-C // FOLD_LANES), (FOLD_LANES, FOLD_ROWS),
         means, squares, gamma, beta, running_mean, running_var,
-        mean, inv_std, scale, shift, rows, part_rows, parts, eps, momentum,
+        mean, inv_std, scale, shift, rows, part_rows, parts, eps, momentum, C,
     )  # fmt: skip
     return Statistics(mean, inv_std, scale, shift)
 
@@ -134,10 +136,10 @@ def norm_activation_back(
         code.number, code.slope,
     )  # fmt: skip
     b, c = xp.empty((2, C), a.dtype)  # (C,) each
-    launch_each(
-        "fold_sums", a, C,
+    launch(
+        "fold_sums", a, -(-C // FOLD_LANES), (FOLD_LANES, FOLD_ROWS),
         sums, centred, statistics.mean, statistics.inv_std, gamma_grad, beta_grad, b, c,
-        rows, parts,
+        rows, parts, C,
     )  # fmt: skip
     launch_each("norm_back", a, a.size, g, a, statistics.scale, b, c, C, in_place=(g,))
     return g

@@ -367,14 +367,14 @@ def test_no_kernel_depends_on_the_order_of_threads(gpu, hostcupy, order):
         logits = gpu.device.put(numbers(0, (300, 1), "float32"))
         loss, dlogits = losses.sigmoid_cross_entropy(logits, 1.0)
         layer = BatchNorm2d(40).to(gpu.device)
-        x = gpu.device.put(numbers(1, (3, 40, 7, 5), "float32"))
+        x = gpu.device.put(numbers(1, (3, 40, 30, 25), "float32"))
         code = code_of(LeakyReLU(0.2))
         y, *ctx = forward_by_kernels(layer, x, code)
         dx = backward_by_kernels(layer, y, y, *ctx, code)
         mean = losses.mean_real_probability(logits)
         cut = Strips(4, 3, 2, 4, 2, 2, 1, 1)
         strips = to_strips(dx, cut)
-        back = from_strips(strips, 40, 7, 5, cut)
+        back = from_strips(strips, 40, 30, 25, cut)
         results = loss, dlogits, y, dx, layer.gamma.grad, mean, strips, back
         return [to_host(a) for a in results]
 
