@@ -101,11 +101,19 @@ extern "C" __global__ void normalise_activate(const real *a, const real *scale,
   y[i] = apply(activation, slope, scale[c] * a[i] + shift[c]);
 }
 
-// First stage of backward: g = dy * f'(y), and its sums over each part of the rows.
-extern "C" __global__ void sums_of_parts(const real *dy, const real *y, const real *a,
-                                         const real *mean, real *g, real *sums,
-                                         real *centred_sums, int rows, int channels,
-                                         int part_rows, int activation, real slope) {
+// g = dy * f'(y), the gradient where normalisation ends. y is computed again, as forward
+// did: to read it from memory would take longer.
+__device__ inline real pull_back_to_norm(int activation, real slope, real dy, real a,
+                                         real scale, real shift) {
+  return pull_back(activation, slope, dy, apply(activation, slope, scale * a + shift));
+}
+
+// First stage of backward: the sums of g and g * (a - mean) over each part of the rows.
+extern "C" __global__ void sums_of_parts(const real *dy, const real *a, const real *mean,
+                                         const real *scale, const real *shift,
+                                         real *sums, real *centred_sums, int rows,
+                                         int channels, int part_rows, int activation,
+                                         real slope) {
   __shared__ real shared[ROWS][LANES];
   int c = blockIdx.x * LANES + threadIdx.x;
   int first = blockIdx.y * part_rows, last = min(first + part_rows, rows);
@@ -113,10 +121,9 @@ extern "C" __global__ void sums_of_parts(const real *dy, const real *y, const re
   if (c < channels)
     for (int row = first + threadIdx.y; row < last; row += ROWS) {
       long long i = (long long)row * channels + c;
-      real value = pull_back(activation, slope, dy[i], y[i]);
-      g[i] = value;
-      sum += value;
-      centred += value * (a[i] - mean[c]);
+      real g = pull_back_to_norm(activation, slope, dy[i], a[i], scale[c], shift[c]);
+      sum += g;
+      centred += g * (a[i] - mean[c]);
     }
   sum = add_rows(sum, shared);
   centred = add_rows(centred, shared);
@@ -152,12 +159,14 @@ extern "C" __global__ void fold_sums(const real *sums, const real *centred_sums,
   c_out[c] = -dbeta / rows - b * mean[c];
 }
 
-// da = scale * (g + b * a + c), in place of g
-extern "C" __global__ void norm_back(real *g, const real *a, const real *scale,
-                                     const real *b, const real *c, int channels,
+// da = scale * (g + b * a + c)
+extern "C" __global__ void norm_back(const real *dy, const real *a, const real *scale,
+                                     const real *shift, const real *b, const real *c,
+                                     real *da, int channels, int activation, real slope,
                                      int count) {
   int i = element();
   if (i >= count) return;
   int k = i % channels;
-  g[i] = scale[k] * (g[i] + b[k] * a[i] + c[k]);
+  real g = pull_back_to_norm(activation, slope, dy[i], a[i], scale[k], shift[k]);
+  da[i] = scale[k] * (g + b[k] * a[i] + c[k]);
 }

@@ -62,10 +62,10 @@ def forward_by_kernels(layer, a, code):
     return y, a, statistics
 
 
-def backward_by_kernels(layer, dy, y, a, statistics, code):
+def backward_by_kernels(layer, dy, a, statistics, code):
     gamma, beta = layer.gamma, layer.beta
     return norm.norm_activation_back(
-        dy, y, a, statistics, gamma and gamma.grad, beta and beta.grad, code
+        dy, a, statistics, gamma and gamma.grad, beta and beta.grad, code
     )
 
 
@@ -205,7 +205,7 @@ class TestNorm:
         inner, inner_ctx = expected.forward(x)
         outer, outer_ctx = act.forward(inner)
         assert_close(y, outer, "y")
-        da = backward_by_kernels(ours, gpu.device.put(dy), y, *ctx, code_of(act))
+        da = backward_by_kernels(ours, gpu.device.put(dy), *ctx, code_of(act))
         dx = expected.backward(act.backward(dy, outer_ctx), inner_ctx)
         assert_close(da, dx, "dx")
         for name in ours.buffers():
@@ -370,7 +370,7 @@ def test_no_kernel_depends_on_the_order_of_threads(gpu, hostcupy, order):
         x = gpu.device.put(numbers(1, (3, 40, 30, 25), "float32"))
         code = code_of(LeakyReLU(0.2))
         y, *ctx = forward_by_kernels(layer, x, code)
-        dx = backward_by_kernels(layer, y, y, *ctx, code)
+        dx = backward_by_kernels(layer, y, *ctx, code)
         mean = losses.mean_real_probability(logits)
         cut = Strips(4, 3, 2, 4, 2, 2, 1, 1)
         strips = to_strips(dx, cut)
@@ -391,7 +391,7 @@ def test_no_kernel_reads_past_its_arrays(gpu, hostcupy):
         layer = BatchNorm2d(shape[1]).to(gpu.device)
         code = code_of(LeakyReLU(0.2))
         y, *ctx = forward_by_kernels(layer, x, code)
-        backward_by_kernels(layer, y, y, *ctx, code)
+        backward_by_kernels(layer, y, *ctx, code)
         for cut in (Strips(2, 2, 3, 3, 2, 2, 1, 1), Strips(3, 3, 2, 4, 2, 2, 0, 1)):
             from_strips(to_strips(x, cut), *shape[1:], cut)
             from_strips(to_strips(y, cut), *shape[1:], cut)  # y has channels last
