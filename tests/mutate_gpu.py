@@ -135,6 +135,12 @@ MUTATIONS = (
         "beta = one if False else",
     ),
     Mutation(
+        "gradients of weights replace, not add",
+        "functional/conv/strips.py",
+        "add=total is not None",
+        "add=False",
+    ),
+    Mutation(
         "work does not wait for the batch to arrive",
         "gpu/streams.py",
         "cupy.cuda.get_current_stream().wait_event(self._arrived)",
