@@ -54,8 +54,14 @@ MUTATIONS = (
     Mutation(
         "no barrier between writing and adding rows",
         "kernels/norm.cu",
-        "= value;\n  __syncthreads();",
-        "= value;",
+        "    __syncthreads();\n    if (row < half)",
+        "    if (row < half)",
+    ),
+    Mutation(
+        "parts of a channel beyond the first 32 are left out",
+        "kernels/norm.cu",
+        "for (int p = first; p < last; p += FOLD_ROWS)",
+        "for (int p = first; p < min(last, FOLD_ROWS); p += FOLD_ROWS)",
     ),
     Mutation(
         "deviations from the pivot, not from the mean",
@@ -84,8 +90,8 @@ MUTATIONS = (
     Mutation(
         "backward forgets that the variance depends on x",
         "kernels/norm.cu",
-        "g[i] + b[k] * a[i] + c[k]",
-        "g[i] + c[k]",
+        "g + b[k] * a[i] + c[k]",
+        "g + c[k]",
     ),
     Mutation(
         "sums in float64",
@@ -168,6 +174,12 @@ MUTATIONS = (
         "training/recorded_step.py",
         "adam.steps -= 1",
         "pass",
+    ),
+    Mutation(
+        "gradients of weights replace, not add",
+        "functional/conv/strips.py",
+        "add=total is not None",
+        "add=False",
     ),
     Mutation(
         "work does not wait for the batch to arrive",

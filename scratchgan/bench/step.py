@@ -15,7 +15,7 @@ import threadpoolctl
 from scratchgan.backend import Device, transfers
 from scratchgan.doctor import product_gflops
 from scratchgan.functional.parallel import thread_count
-from scratchgan.kernels.launch import counts, work
+from scratchgan.kernels.counting import counting
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
@@ -176,17 +176,18 @@ def count_step(config: TrainConfig, device: Device) -> StepCounts:
         )
 
     step()  # the first also moves the parameters together
-    launched, done, moved = counts.copy(), work.copy(), transfers.copy()
-    step()
-    launched, done, moved = counts - launched, work - done, transfers - moved
+    before = transfers.copy()
+    with counting() as work:
+        step()
+    launched, moved = work.launches, transfers - before
     products, fills = launched.pop("product", 0), launched.pop("fill", 0)
     return StepCounts(
         kernels=launched.total(),
         products=products,
         fills=fills,
         by_kernel=dict(sorted(launched.items())),
-        operations=done["operations"],
-        bytes_moved=done["bytes"],
+        operations=work.operations,
+        bytes_moved=work.bytes,
         copies_to_device=moved["to_device"],
         bytes_to_device=moved["to_device_bytes"],
         device_memory_bytes=step_memory(config, device, config.batch_size),

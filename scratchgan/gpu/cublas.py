@@ -96,13 +96,26 @@ def library() -> ctypes.CDLL:
     try:
         found = ctypes.CDLL(name)
     except OSError as error:
-        raise DeviceError(
-            f"CuPy has not loaded cuBLAS as {name} ({error}); "
-            "scratchgan doctor --device gpu says what is missing"
-        ) from None
+        found = _library_of_pathfinder()
+        if found is None:
+            raise DeviceError(
+                f"CuPy has not loaded cuBLAS as {name} ({error}); "
+                "scratchgan doctor --device gpu says what is missing"
+            ) from None
     for function, arguments in _SIGNATURES.items():
         getattr(found, function).argtypes = arguments
     return found
+
+
+def _library_of_pathfinder() -> ctypes.CDLL | None:
+    """Return the cuBLAS that NVIDIA's own search finds, CuPy's from version 14 on."""
+    try:
+        from cuda import pathfinder
+
+        path = pathfinder.load_nvidia_dynamic_lib("cublas").abs_path
+        return ctypes.CDLL(path)
+    except (ImportError, RuntimeError, OSError):
+        return None
 
 
 def workspace_bytes(capability: str) -> int:

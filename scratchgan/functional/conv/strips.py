@@ -35,7 +35,7 @@ from functools import cache
 
 from scratchgan.backend import Array, get_array_module
 from scratchgan.functional.conv.shapes import Padding, Pair, conv_output_size
-from scratchgan.kernels.arrays import packed_copy
+from scratchgan.kernels.arrays import add_to, packed_copy
 from scratchgan.kernels.products import multiply, product
 from scratchgan.kernels.strips import Strips, from_strips, to_strips
 
@@ -86,13 +86,19 @@ def conv2d_gradients(
     padding: Padding,
     need_dx: bool,
     need_dweight: bool,
+    *,
+    total: Array | None = None,
 ) -> tuple[Array | None, Array | None]:
-    """Return (dx, dweight), of which None where it is not needed."""
+    """Return (dx, dweight), of which None where it is not needed.
+
+    If there is a ``total``, dweight is added to it, and a view of it is returned.
+    """
     dx = dweight = None
     if need_dx:
         dx = conv2d_input_grad(dy, weight, x.shape[2:], stride, padding)
     if need_dweight:
-        dweight = conv2d_weight_grad(x, dy, weight.shape[2:], stride, padding)
+        cut = _cut(len(x), *weight.shape, dy.shape[2:], stride, padding)
+        dweight = _weight_grad(to_strips(x, cut), dy, weight.shape, cut, total)
     return dx, dweight
 
 
@@ -104,14 +110,19 @@ def conv_transpose2d_gradients(
     padding: Padding,
     need_dx: bool,
     need_dweight: bool,
+    *,
+    total: Array | None = None,
 ) -> tuple[Array | None, Array | None]:
-    """Return (dx, dweight) of a transposed convolution, from the same strips of dy."""
+    """Return (dx, dweight) of a transposed convolution, from the same strips of dy.
+
+    ``total`` as in `conv2d_gradients`.
+    """
     size = x.shape[2:]
     cut = _cut(len(x), *weight.shape, size, stride, padding)
     strips = to_strips(dy, cut)
     return (
         _correlate(strips, weight, cut, size) if need_dx else None,
-        _weight_grad(strips, x, weight.shape, cut) if need_dweight else None,
+        _weight_grad(strips, x, weight.shape, cut, total) if need_dweight else None,
     )
 
 
@@ -126,15 +137,26 @@ def _correlate(strips: Array, weight: Array, cut: Strips, size: Pair) -> Array:
 
 
 def _weight_grad(
-    strips: Array, dy: Array, weight_shape: tuple[int, ...], cut: Strips
+    strips: Array,
+    dy: Array,
+    weight_shape: tuple[int, ...],
+    cut: Strips,
+    total: Array | None = None,
 ) -> Array:
-    """Return dw (C_out, C_in, KH, KW) for dy (N, C_out, OH, OW)."""
+    """Return dw (C_out, C_in, KH, KW) for dy (N, C_out, OH, OW), or total with it."""
     C_out, C_in, KH, KW = weight_shape
+    if total is None:
+        taps = get_array_module(dy).empty((KH, KW, C_in, C_out), dy.dtype)
+    else:
+        taps = total.transpose(2, 3, 1, 0)  # its memory, if the taps lie first in it
+        if not taps.flags.c_contiguous:
+            add_to(total, _weight_grad(strips, dy, weight_shape, cut))
+            return total
     dy = _pixels(dy)  # (OH·OW·N, C_out)
-    dweight = get_array_module(dy).empty((KH, KW, C_in, C_out), dy.dtype)
-    for a, dw_a in enumerate(_row_groups(dweight, cut)):  # views: each product sets one
-        multiply(_under(strips, a, len(dy), len(dw_a)).T, dy, dw_a)
-    return dweight.transpose(3, 2, 0, 1)  # (C_out, C_in, KH, KW)
+    for a, taps_a in enumerate(_row_groups(taps, cut)):  # views, one product each
+        under = _under(strips, a, len(dy), len(taps_a))
+        multiply(under.T, dy, taps_a, add=total is not None)
+    return taps.transpose(3, 2, 0, 1)  # (C_out, C_in, KH, KW)
 
 
 @cache
@@ -185,6 +207,8 @@ def _kernel_rows(weight: Array, cut: Strips) -> list[Array]:
 def _row_groups(taps: Array, cut: Strips) -> list[Array]:
     """Return views of (KH, KW, C_in, C_out) by P kernel rows, (P·KW·C_in, C_out)."""
     KH, _, _, C_out = taps.shape
+    if cut.P == KH:
+        return [taps.reshape(-1, C_out)]
     return [taps[a : a + cut.P].reshape(-1, C_out) for a in range(0, KH, cut.P)]
 
 

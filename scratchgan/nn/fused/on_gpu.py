@@ -29,7 +29,7 @@ class GpuContext(NamedTuple):
     a : array
         Its output.
     y : array
-        Output of the activation.
+        Output of the activation. After normalisation it is computed again.
     statistics : Statistics or None
         What a was normalised with.
     """
@@ -122,7 +122,6 @@ class FusedOnGpu:
             wanted = need_dparams and norm.gamma is not None
             da = norm_kernels.norm_activation_back(
                 dy,
-                ctx.y,
                 ctx.a,
                 ctx.statistics,
                 norm.gamma.grad if wanted else None,

@@ -9,9 +9,8 @@ by chunk, takes a gradient that is still to be computed, and keeps transformed w
 import operator
 from types import ModuleType
 
-import numpy as np
-
 from scratchgan.backend import Array
+from scratchgan.functional.conv import strips
 from scratchgan.functional.conv.chunked import (
     Images,
     Then,
@@ -24,10 +23,9 @@ from scratchgan.functional.parallel import (
     run_chunks,
     update_in_parts,
 )
-from scratchgan.kernels.arrays import add_to
 from scratchgan.kernels.products import multiply, product
 from scratchgan.nn.conv import Convolution, ConvTranspose2d
-from scratchgan.nn.layer import Layer, Parameter
+from scratchgan.nn.layer import Layer
 from scratchgan.nn.linear import Linear
 
 
@@ -61,11 +59,14 @@ class ConvolutionOperation:
             if self._transposed
             else module.conv2d_gradients
         )
-        dx, dweight = gradients(
-            x, da, weight, layer.stride, layer.padding, need_dx, need_dparams
-        )
+        arguments = x, da, weight, layer.stride, layer.padding, need_dx, need_dparams
+        if module is strips:
+            # Its products add to the gradient where that lies in memory.
+            dx, _ = gradients(*arguments, total=layer.weight.grad)
+            return dx
+        dx, dweight = gradients(*arguments)
         if need_dparams:
-            _add(layer.weight, dweight)
+            update_in_parts(operator.iadd, layer.weight.grad, dweight)
         return dx
 
 
@@ -105,11 +106,3 @@ def operation_of(layer: Layer) -> Operation:
     if isinstance(layer, Linear):
         return LinearOperation(layer)
     return ConvolutionOperation(layer)
-
-
-def _add(parameter: Parameter, gradient: Array) -> None:
-    """Add to a parameter's gradient, on all cores or in one kernel."""
-    if isinstance(gradient, np.ndarray):
-        update_in_parts(operator.iadd, parameter.grad, gradient)
-    else:
-        add_to(parameter.grad, gradient)
