@@ -76,6 +76,7 @@ def test_a_library_that_is_not_there_is_named(cp, monkeypatch):
         raise OSError(f"{name}: cannot open shared object file")
 
     monkeypatch.setattr(cublas.ctypes, "CDLL", fail)
+    monkeypatch.setattr(cublas, "_library_of_pathfinder", lambda: None)
     cublas.library.cache_clear()
     with pytest.raises(DeviceError, match=r"has not loaded cuBLAS as libcublas\.so\.1"):
         cublas.library()
