@@ -49,8 +49,21 @@ class ConvolutionOperation:
             return module.conv2d_input_grad(x, weight, size, *settings)
         return module.conv2d(x, weight, *settings)
 
+    def forward_keeping(self, x: Array, weight: Array) -> tuple[Array, Array | None]:
+        """Return a, and what `backward` can use again; for arrays on a GPU."""
+        if self._transposed:
+            return self.forward(x, weight), None
+        layer = self._layer
+        return strips.conv2d_and_strips(x, weight, layer.stride, layer.padding)
+
     def backward(
-        self, x: Array, da: Images, weight: Weight, need_dx: bool, need_dparams: bool
+        self,
+        x: Array,
+        da: Images,
+        weight: Weight,
+        need_dx: bool,
+        need_dparams: bool,
+        kept: Array | None = None,
     ) -> Array | None:
         """Return dx, and add the weight's gradient."""
         layer, module = self._layer, self.module(x)
@@ -62,7 +75,8 @@ class ConvolutionOperation:
         arguments = x, da, weight, layer.stride, layer.padding, need_dx, need_dparams
         if module is strips:
             # Its products add to the gradient where that lies in memory.
-            dx, _ = gradients(*arguments, total=layer.weight.grad)
+            known = {} if kept is None else {"strips": kept}
+            dx, _ = gradients(*arguments, total=layer.weight.grad, **known)
             return dx
         dx, dweight = gradients(*arguments)
         if need_dparams:
@@ -88,8 +102,18 @@ class LinearOperation:
             )
         return a
 
+    def forward_keeping(self, x: Array, weight: Array) -> tuple[Array, None]:
+        """Return a, and nothing else that `backward` could use."""
+        return self.forward(x, weight), None
+
     def backward(
-        self, x: Array, da: Images, weight: Weight, need_dx: bool, need_dparams: bool
+        self,
+        x: Array,
+        da: Images,
+        weight: Weight,
+        need_dx: bool,
+        need_dparams: bool,
+        kept: None = None,
     ) -> Array | None:
         """Return dx, and add the weight's gradient."""
         da = whole(da).reshape(len(x), -1)  # (N, F_out)
