@@ -12,6 +12,7 @@ import re
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,8 +33,17 @@ def get_array_module(*arrays: Array) -> Any:
     CuPy is looked up among the modules already imported: as long as nobody imported
     it no array can live on a GPU, so users of a CPU never pay for it.
     """
+    kind = type(
+        arrays[0]
+    )  # the usual ones first: this is asked hundreds of times a step
+    if kind is np.ndarray:
+        return np
     cupy = sys.modules.get("cupy")
-    return np if cupy is None else cupy.get_array_module(*arrays)
+    if cupy is None:
+        return np
+    if kind is getattr(cupy, "ndarray", None):
+        return cupy
+    return cupy.get_array_module(*arrays)
 
 
 transfers: Counter[str] = Counter()
@@ -58,20 +68,27 @@ def copy_to_device(array: Array, values: np.ndarray) -> None:
     array.transpose(order).set(np.ascontiguousarray(values.transpose(order)))
 
 
-def memory_order(array: Array) -> list[int]:
+def memory_order(array: Array) -> tuple[int, ...]:
     """Return the axes from the one of the largest steps in memory to the smallest."""
-    return sorted(range(array.ndim), key=lambda axis: -abs(array.strides[axis]))
+    return order_of(array.strides)
 
 
-def inverse_order(order: list[int]) -> list[int]:
+@lru_cache(maxsize=1 << 12)
+def order_of(strides: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the `memory_order` of an array with these strides."""
+    return tuple(sorted(range(len(strides)), key=lambda axis: -abs(strides[axis])))
+
+
+@lru_cache(maxsize=256)
+def inverse_order(order: tuple[int, ...]) -> tuple[int, ...]:
     """Return the order of axes that undoes another.
 
     Examples
     --------
-    >>> inverse_order([2, 0, 1])
-    [1, 2, 0]
+    >>> inverse_order((2, 0, 1))
+    (1, 2, 0)
     """
-    return [order.index(axis) for axis in range(len(order))]
+    return tuple(order.index(axis) for axis in range(len(order)))
 
 
 def count_transfer(direction: str, size: int) -> None:

@@ -1,10 +1,10 @@
 """Breaks the GPU path in one place after another and says which test notices.
 
-    python -m tests.mutate_gpu
+    python -m tests.mutate_gpu [WORDS]
 
-Each mutation is made in a copy of the project, where the tests marked gpu run until
-the first that fails. A mutation that none notices is a gap in the tests: the exit
-status is then 1.
+Only those whose names have the words, if some are given. Each mutation is made in a
+copy of the project, where the tests marked gpu run until the first that fails. A
+mutation that none notices is a gap in the tests: the exit status is then 1.
 """
 
 import os
@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 COPIED = ("scratchgan", "tests", "pyproject.toml", "docs", "README.md", "setup.py")
 AT_ONCE = 2
 TESTS = (
+    "tests/gpu/test_cublas.py",
     "tests/gpu/test_kernels.py",
     "tests/gpu/test_training.py",
     "tests/gpu/test_budgets.py",
@@ -53,8 +54,14 @@ MUTATIONS = (
     Mutation(
         "no barrier between writing and adding rows",
         "kernels/norm.cu",
-        "= value;\n  __syncthreads();",
-        "= value;",
+        "    __syncthreads();\n    if (row < half)",
+        "    if (row < half)",
+    ),
+    Mutation(
+        "parts of a channel beyond the first 32 are left out",
+        "kernels/norm.cu",
+        "for (int p = first; p < last; p += FOLD_ROWS)",
+        "for (int p = first; p < min(last, FOLD_ROWS); p += FOLD_ROWS)",
     ),
     Mutation(
         "deviations from the pivot, not from the mean",
@@ -83,8 +90,8 @@ MUTATIONS = (
     Mutation(
         "backward forgets that the variance depends on x",
         "kernels/norm.cu",
-        "g[i] + b[k] * a[i] + c[k]",
-        "g[i] + c[k]",
+        "g + b[k] * a[i] + c[k]",
+        "g + c[k]",
     ),
     Mutation(
         "sums in float64",
@@ -124,9 +131,55 @@ MUTATIONS = (
     ),
     Mutation(
         "products overwrite where they should add",
-        "kernels/products.py",
-        "beta = one if add else",
-        "beta = one if False else",
+        "gpu/cublas.py",
+        "_ONE_AT[char] if add else",
+        "_ONE_AT[char] if False else",
+    ),
+    Mutation(
+        "cuBLAS has no workspace of ours",
+        "gpu/cublas.py",
+        """        _call("cublasSetWorkspace_v2", made, self._workspace.ptr, size)
+""",
+        "",
+    ),
+    Mutation(
+        "the stream is set last and takes the workspace away",
+        "gpu/cublas.py",
+        """        _call("cublasSetWorkspace_v2", made, self._workspace.ptr, size)
+""",
+        """        _call("cublasSetWorkspace_v2", made, self._workspace.ptr, size)
+        _call("cublasSetStream_v2", made, stream.ptr)
+""",
+    ),
+    Mutation(
+        "the workspace is not kept",
+        "gpu/cublas.py",
+        "self._workspace.ptr, size)",
+        "self._workspace.ptr, size); del self._workspace",
+    ),
+    Mutation(
+        "handles are for the default stream",
+        "gpu/cublas.py",
+        """made, stream.ptr)""",
+        """made, 0)""",
+    ),
+    Mutation(
+        "a handle is made in the capture",
+        "gpu/streams.py",
+        "self._products = current_handle()",
+        "pass",
+    ),
+    Mutation(
+        "a recording that failed counts its step twice",
+        "training/recorded_step.py",
+        "adam.steps -= 1",
+        "pass",
+    ),
+    Mutation(
+        "gradients of weights replace, not add",
+        "functional/conv/strips.py",
+        "add=total is not None",
+        "add=False",
     ),
     Mutation(
         "work does not wait for the batch to arrive",
@@ -210,14 +263,13 @@ def mutate(path: Path, mutation: Mutation) -> None:
 
 def main() -> int:
     """Try all mutations and print a table; return the exit status."""
-    unnoticed = 0
+    unnoticed, words = 0, " ".join(sys.argv[1:])
+    chosen = [mutation for mutation in MUTATIONS if words in mutation.what]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for mutation, test in zip(
-            MUTATIONS, pool.map(first_failure, MUTATIONS), strict=True
-        ):
+        for mutation, test in zip(chosen, pool.map(first_failure, chosen), strict=True):
             unnoticed += test is None
             print(f"{mutation.what:52} {test or 'NOBODY NOTICED'}", flush=True)  # noqa: T201
-    print(f"{len(MUTATIONS) - unnoticed} of {len(MUTATIONS)} noticed")  # noqa: T201
+    print(f"{len(chosen) - unnoticed} of {len(chosen)} noticed")  # noqa: T201
     return int(unnoticed > 0)
 
 

@@ -27,6 +27,7 @@ LEVEL_OF = {group: level for level, groups in enumerate(LEVELS) for group in gro
 WITHIN_A_LEVEL = {
     ("backend", "errors"),
     ("storage", "errors"),
+    ("kernels", "gpu"),
     ("optim", "nn"),
     ("bench", "paper"),
     ("doctor", "bench"),

@@ -16,14 +16,14 @@ from scratchgan.backend import Device, transfers
 from scratchgan.bench.product_speed import product_gflops
 from scratchgan.functional.parallel import thread_count
 from scratchgan.gpu.timing import seconds_of
-from scratchgan.kernels.launch import counts, work
+from scratchgan.kernels.counting import counting
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.architecture import plan_discriminator, plan_generator
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.forecast.device_memory import step_memory
 from scratchgan.training.forecast.trial import random_batch
-from scratchgan.training.recorded_step import RecordedStep
+from scratchgan.training.recorded_step import RecordedStep, is_to_be_recorded
 from scratchgan.training.run.state import TrainingState, new_state
 from scratchgan.training.step import Batch, StepLosses, StepSettings, train_step
 
@@ -48,7 +48,8 @@ class StepTimes:
     images_per_second : float
         Real images at the device's time, or the median where there is none.
     phases : dict of str to float
-        Share of the time in forward and backward of each network, and in Adam.
+        Share of the time in forward and backward of each network, and in Adam; empty
+        where steps are repeated as a CUDA graph.
     gflop : float
         10⁹ operations of a step if every convolution is computed as it is defined.
     product_gflops : float
@@ -97,10 +98,12 @@ def measure_steps(config: TrainConfig, device: Device, steps: int) -> StepTimes:
         return draw_latent(config.network, count, state.rng)
 
     settings = StepSettings.of(config, check_finite=False)
-    recorded = RecordedStep(state.gan, device, draw_z, settings, config.batch_size)
+    recorded = None
+    if is_to_be_recorded(config, device):
+        recorded = RecordedStep(state.gan, device, draw_z, settings, config.batch_size)
 
     def make_step() -> StepLosses:
-        if config.cuda_graph:
+        if recorded:
             return recorded(batches)
         return train_step(
             state.gan,
@@ -200,17 +203,18 @@ def count_step(config: TrainConfig, device: Device) -> StepCounts:
         )
 
     step()  # the first also moves the parameters together
-    launched, done, moved = counts.copy(), work.copy(), transfers.copy()
-    step()
-    launched, done, moved = counts - launched, work - done, transfers - moved
+    before = transfers.copy()
+    with counting() as work:
+        step()
+    launched, moved = work.launches, transfers - before
     products, fills = launched.pop("product", 0), launched.pop("fill", 0)
     return StepCounts(
         kernels=launched.total(),
         products=products,
         fills=fills,
         by_kernel=dict(sorted(launched.items())),
-        operations=done["operations"],
-        bytes_moved=done["bytes"],
+        operations=work.operations,
+        bytes_moved=work.bytes,
         copies_to_device=moved["to_device"],
         bytes_to_device=moved["to_device_bytes"],
         device_memory_bytes=step_memory(config, device, config.batch_size),

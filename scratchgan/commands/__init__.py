@@ -22,6 +22,7 @@ from scratchgan.commands.interrupts import interrupted_by_signals
 from scratchgan.commands.options import EXIT_INTERRUPTED
 from scratchgan.commands.train import train
 from scratchgan.errors import ScratchGANError
+from scratchgan.gpu.errors import gpu_error_in_words
 
 
 class PlainErrorGroup(click.Group):
@@ -47,6 +48,11 @@ class PlainErrorGroup(click.Group):
         except KeyboardInterrupt as interrupt:
             click.echo(": ".join(["interrupted", *map(str, interrupt.args)]), err=True)
             sys.exit(EXIT_INTERRUPTED)
+        except Exception as error:
+            words = gpu_error_in_words(error)
+            if words is None:
+                raise
+            raise click.ClickException(words) from error
 
 
 @click.group(

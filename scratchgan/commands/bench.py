@@ -33,7 +33,7 @@ STEP_OPTIONS = (
     click.option("--update-order", type=click.Choice(["pytorch", "tensorflow", "alternating"]), help="Order of updates.  [default: the preset's]"),
     click.option("--against", type=click.Choice(["torch"]), help="Time the same network in PyTorch too, in both layouts, taking turns."),
     click.option("--counts", is_flag=True, help="On a GPU, also count kernels, products, copies and memory of a step."),
-    click.option("--cuda-graph", is_flag=True, help="On a GPU, record the step once and repeat it in one launch."),
+    click.option("--cuda-graph/--no-cuda-graph", default=None, help="On a GPU, record the step once and repeat it in one launch.  [default: on a GPU]"),
     click.option("--tf32", is_flag=True, help="Let a GPU round the factors of its products to 10 bits."),
     device_option,
     json_option,
@@ -82,7 +82,7 @@ def step(
     update_order: str | None,
     against: str | None,
     counts: bool,
-    cuda_graph: bool,
+    cuda_graph: bool | None,
     tf32: bool,
     device: str,
     as_json: bool,
@@ -110,7 +110,7 @@ def step(
         raise ConfigError(
             "--counts, --cuda-graph and --tf32 are for a GPU: give --device gpu"
         )
-    config = dataclasses.replace(config, cuda_graph=cuda_graph)
+    config = dataclasses.replace(config, cuda_graph=cuda_graph is not False)
     allow_tf32(tf32)
     with one_blas_thread(), place.stream():
         times = measure_steps(config, place, steps)
@@ -324,7 +324,8 @@ def _in_words(record: dict) -> str:
             "between steps"
         )
     shares = (f"{name} {share:.0%}" for name, share in record["phases"].items())
-    lines.append(f"phases: {', '.join(shares)}")
+    phases = ", ".join(shares) or "one launch of a CUDA graph a step"
+    lines.append(f"phases: {phases}")
     lines.append(
         f"work: {record['gflop']:.4g} GFLOP as defined, a matrix product runs at "
         f"{record['product_gflops']:.4g} GFLOP/s, so "

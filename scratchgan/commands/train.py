@@ -38,7 +38,7 @@ OPTIONS = (
     click.option("--dataset", metavar="NAME|PATH", help="Prepared dataset; the built-in faces, bedrooms and digits are drawn on first use.  [default: the preset's]"),
     click.option("--device", metavar="auto|cpu|gpu|gpu:N", help="Where to compute; auto takes a GPU that works and the CPU otherwise.  [default: auto]"),
     click.option("--tf32/--no-tf32", default=None, help="Let a GPU round the factors of its products to 10 bits: much faster from Ampere on."),
-    click.option("--cuda-graph/--no-cuda-graph", default=None, help="On a GPU, record the step once and repeat it in one launch."),
+    click.option("--cuda-graph/--no-cuda-graph", default=None, help="On a GPU, record the step once and repeat it in one launch.  [default: on a GPU]"),
     click.option("--gpu-memory", metavar="SIZE|PERCENT", help="Take no more of a GPU's memory than 6GiB or 75%, say."),
     click.option("--preset", type=click.Choice(list(PRESETS)), help=f"{_PRESET_HELP}.  [default: {DEFAULT_PRESET}]"),
     click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path("runs"), show_default=True, help="Folder that holds the run folders."),

@@ -9,6 +9,7 @@ from typing import Any
 
 from scratchgan.backend import Device
 from scratchgan.errors import DeviceError
+from scratchgan.gpu.cublas import ALLOC_FAILED, CublasError
 
 CUDA_ERROR_OUT_OF_MEMORY = 2
 """Of the runtime and of the driver."""
@@ -74,8 +75,10 @@ def available_memory(device: Device) -> int:
 def is_out_of_device_memory(error: BaseException) -> bool:
     """Return whether a GPU's memory ran out, not the machine's.
 
-    CuPy has an error for that; page-locked memory, graphs and modules have CUDA's own.
+    CuPy has an error for that; graphs and modules have CUDA's own, cuBLAS a status.
     """
+    if isinstance(error, CublasError):
+        return error.status == ALLOC_FAILED
     cupy = sys.modules.get("cupy")
     if cupy is None:
         return False
@@ -105,12 +108,12 @@ class MemoryTrial:
             self._pool.set_limit(size=limit)
 
     def measure(
-        self, prepare: Callable[[], Any], work: Callable[[Any], int | None]
+        self, prepare: Callable[[], Any], work: Callable[[Any], None]
     ) -> int | None:
         """Return the bytes that ``work(prepare())`` takes; None if they are too many.
 
-        What only ``prepare`` needed for a while does not count. ``work`` may return
-        bytes that it took elsewhere. All memory is given back.
+        What only ``prepare`` needed for a while does not count. All memory is given
+        back.
         """
         try:
             return self._measure(prepare, work)
@@ -123,9 +126,7 @@ class MemoryTrial:
             gc.collect()
             self._pool.free_all_blocks()
 
-    def _measure(
-        self, prepare: Callable[[], Any], work: Callable[[Any], int | None]
-    ) -> int:
+    def _measure(self, prepare: Callable[[], Any], work: Callable[[Any], None]) -> int:
         import cupy
 
         with (
@@ -134,8 +135,8 @@ class MemoryTrial:
         ):
             prepared = prepare()
             self._pool.free_all_blocks()
-            elsewhere = work(prepared) or 0
-            return self._pool.total_bytes() + elsewhere
+            work(prepared)
+            return self._pool.total_bytes()
 
 
 def forget_arrays_of(error: BaseException) -> None:

@@ -1,8 +1,9 @@
 """Work on a GPU beside other work, and work recorded to be repeated."""
 
 import contextlib
+import gc
+import weakref
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from scratchgan.backend import (
     inverse_order,
     memory_order,
 )
+from scratchgan.errors import DeviceError
+from scratchgan.gpu.cublas import current_handle
+from scratchgan.gpu.memory import forget_arrays_of
 
 
 class Upload:
@@ -39,9 +43,14 @@ class Upload:
         self._released: Any = None
 
     def start(self, array: np.ndarray) -> None:
-        """Begin to copy an array; it may be changed as soon as this returns."""
+        """Begin to copy an array; it may be changed as soon as this returns.
+
+        Raises
+        ------
+        DeviceError
+            If there is no page-locked memory left.
+        """
         import cupy
-        import cupyx
 
         order = memory_order(array)
         in_order = array.transpose(order)
@@ -50,7 +59,7 @@ class Upload:
             if self._arrived is not None and not self._arrived.done:
                 self._arrived.synchronize()
             if self._host is None or self._host.size < array.size:
-                self._host = cupyx.empty_pinned((array.size,), array.dtype)
+                self._host = _page_locked(array.size, array.dtype)
                 self._there = cupy.empty((array.size,), array.dtype)
                 self._stream = cupy.cuda.Stream(non_blocking=True)
                 # The memory may still be in use by work queued before it was freed.
@@ -83,12 +92,26 @@ class Upload:
         self._released = cupy.cuda.get_current_stream().record()
 
 
+def _page_locked(size: int, dtype: np.dtype) -> np.ndarray:
+    import cupy
+    import cupyx
+
+    try:
+        return cupyx.empty_pinned((size,), dtype)
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise DeviceError(
+            f"{size * dtype.itemsize / 2**20:.1f} MiB of the machine's memory cannot "
+            f"be page-locked for copies to the GPU ({error}); a smaller --batch-size "
+            "needs less"
+        ) from error
+
+
 class RecordedWork:
     """Work on a GPU recorded as a CUDA graph, which one launch repeats.
 
-    Everything the function asks for has to be known to the GPU already: kernels
-    compiled, libraries set up. It must not wait for the GPU. Nothing is computed while
-    it is recorded. What it allocates stays allocated, for its repetitions only.
+    Kernels that the function starts have to be compiled already, and it must not wait
+    for the GPU. Nothing is computed while it is recorded. What it allocates is the
+    graph's own as long as this object lives.
 
     Parameters
     ----------
@@ -99,43 +122,49 @@ class RecordedWork:
     ----------
     result : object
         What the function returned: arrays that each repetition fills.
-    memory_bytes : int
-        What it allocated.
+
+    Raises
+    ------
+    Exception
+        Whatever the function raised, or CuPy where CUDA refused to record it. Nothing
+        was computed then, and no memory is kept.
     """
 
     def __init__(self, function: Callable[[], Any]) -> None:
         import cupy
 
         self._stream = cupy.cuda.get_current_stream()
-        memory, others = _graph_memory(cupy), cupy.get_default_memory_pool()
-        # What other work has given back is not for the graph to use.
-        others.free_all_blocks()
-        memory.free_all_blocks()
-        if others.get_limit():
-            memory.set_limit(size=max(1, others.get_limit() - others.total_bytes()))
-        before = memory.total_bytes()
+        # Neither can be done in a capture: to make a handle, and to free an old one.
+        self._products = current_handle()
+        gc.collect()
+        memory = _spare_pools.pop() if _spare_pools else cupy.cuda.MemoryPool()
+        weakref.finalize(self, _give_back, memory)
+        # Other work keeps the memory it has: it goes on, beside the graph.
+        others = cupy.get_default_memory_pool()
+        limit = others.get_limit()
+        memory.set_limit(size=max(1, limit - others.total_bytes()) if limit else 0)
         with cupy.cuda.using_allocator(memory.malloc):
             self._stream.begin_capture()
             try:
                 self.result = function()
-            except BaseException:
+            except BaseException as error:
                 # A stream left recording could not even be waited for.
                 with contextlib.suppress(cupy.cuda.runtime.CUDARuntimeError):
                     self._stream.end_capture()
+                forget_arrays_of(error)
                 raise
             self._graph = self._stream.end_capture()
-        self.memory_bytes = memory.total_bytes() - before
 
     def repeat(self) -> None:
         """Queue the work again."""
         self._graph.launch(self._stream)
 
 
-@cache
-def _graph_memory(cupy: Any) -> Any:
-    """Return the pool for what graphs allocate.
+_spare_pools: list[Any] = []
+"""Of memory for graphs. They outlive the graphs: a pool of CuPy's that ends before its
+arrays never gives their memory back."""
 
-    It outlives them: a pool of CuPy's that ends before its arrays never gives their
-    memory back.
-    """
-    return cupy.cuda.MemoryPool()
+
+def _give_back(pool: Any) -> None:
+    pool.free_all_blocks()
+    _spare_pools.append(pool)

@@ -1,6 +1,14 @@
 """Additions and copies of whole arrays, and the orders they have in memory."""
 
-from scratchgan.backend import Array, get_array_module, inverse_order, memory_order
+from functools import lru_cache
+
+from scratchgan.backend import (
+    Array,
+    get_array_module,
+    inverse_order,
+    memory_order,
+    order_of,
+)
 from scratchgan.kernels.launch import has_kernels, launch_each
 
 
@@ -40,10 +48,8 @@ def packed_copy(x: Array) -> Array:
 
 def empty_dense_like(x: Array) -> Array:
     """Return an uninitialised array of x's shape, dtype and order of memory."""
-    order = memory_order(x)
-    shape = tuple(x.shape[axis] for axis in order)
-    out = get_array_module(x).empty(shape, x.dtype)
-    return out.transpose(inverse_order(order))
+    shape, places = _in_order(x.shape, x.strides)
+    return get_array_module(x).empty(shape, x.dtype).transpose(places)
 
 
 def dense(x: Array) -> Array:
@@ -53,4 +59,23 @@ def dense(x: Array) -> Array:
 
 def is_dense(x: Array) -> bool:
     """Return whether the elements fill their memory, in whatever order."""
-    return x.transpose(memory_order(x)).flags.c_contiguous
+    return _is_dense(x.shape, x.strides, x.itemsize)
+
+
+@lru_cache(maxsize=1 << 12)
+def _in_order(
+    shape: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Return the sizes of the axes as they lie in memory, and each axis's place."""
+    order = order_of(strides)
+    return tuple(shape[axis] for axis in order), inverse_order(order)
+
+
+@lru_cache(maxsize=1 << 12)
+def _is_dense(shape: tuple[int, ...], strides: tuple[int, ...], itemsize: int) -> bool:
+    step = itemsize
+    for axis in reversed(order_of(strides)):
+        if shape[axis] != 1 and strides[axis] != step:
+            return 0 in shape
+        step *= shape[axis]
+    return True

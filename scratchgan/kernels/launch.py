@@ -1,13 +1,18 @@
-"""Starting CUDA kernels and counting what a step asks of the GPU."""
+"""Starting CUDA kernels.
 
-from collections import Counter
-from functools import cache
+A step starts some two hundred, and a GPU is done with most of them in microseconds. So
+what is the same from launch to launch is made once: functions, and the numbers among
+the arguments.
+"""
+
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from scratchgan.backend import Array, get_array_module
+from scratchgan.kernels import counting
 
 FOLDER = Path(__file__).parent
 FILES = ("common", "arrays", "activation", "norm", "strips", "adam", "losses")
@@ -19,19 +24,17 @@ MOST_ELEMENTS = 2**31 - 1
 
 C_TYPES = {"f": "float", "d": "double"}
 
-counts: Counter[str] = Counter()
-"""Kernels by name, and ``product`` and ``fill``, since the program started."""
-
-
-work: Counter[str] = Counter()
-"""``bytes`` that kernels and products read and write, each array of each counted once,
-and ``operations`` of products, two for a multiplication with its addition.
-"""
-
 
 def has_kernels(array: Array) -> bool:
     """Return whether the array lives where the kernels run."""
-    return hasattr(get_array_module(array), "RawModule")
+    kind = type(array)
+    if kind not in _has_kernels:
+        _has_kernels[kind] = hasattr(get_array_module(array), "RawModule")
+    return _has_kernels[kind]
+
+
+_has_kernels: dict[type, bool] = {}
+"""By type of array."""
 
 
 def launch(
@@ -56,22 +59,28 @@ def launch(
         In the kernel's order; int is passed as ``int``, float as ``real``, None as a
         null pointer.
     in_place : tuple of array
-        Those of the arguments that are both read and written: they count twice.
+        Those of the arguments that are both read and written; see `counting`.
 
     Raises
     ------
     TypeError
         If the dtype has no kernels.
     """
-    cupy = get_array_module(like)
-    kernel = _module(cupy, like.dtype.char, like.device.id).get_function(name)
-    real = like.dtype.type
-    packed = tuple(_pack(argument, real) for argument in arguments)
-    grid = blocks if isinstance(blocks, tuple) else (blocks,)
-    block = threads if isinstance(threads, tuple) else (threads,)
+    char, device = like.dtype.char, like.data.device_id
+    kernel = _functions.get((name, char, device))
+    if kernel is None:
+        module = _module(get_array_module(like), char, device)
+        kernel = _functions[name, char, device] = module.get_function(name).kernel
+    scalars = _SCALARS[char]
+    packed = [
+        scalars[type(argument)](argument) if type(argument) in scalars else argument
+        for argument in arguments
+    ]
+    grid = blocks if type(blocks) is tuple else (blocks,)
+    block = threads if type(threads) is tuple else (threads,)
     kernel(grid, block, packed)
-    counts[name] += 1
-    work["bytes"] += sum(getattr(a, "nbytes", 0) for a in (*arguments, *in_place))
+    if counting.active:
+        counting.active.add(name, *arguments, *in_place)
 
 
 def launch_each(
@@ -104,8 +113,8 @@ def fill_zero(array: Array) -> None:
     """Set a contiguous array to zero, on a GPU without a kernel."""
     if has_kernels(array):
         array.data.memset_async(0, array.nbytes)
-        counts["fill"] += 1
-        work["bytes"] += array.nbytes
+        if counting.active:
+            counting.active.add("fill", array)
     else:
         array[...] = 0
 
@@ -128,12 +137,20 @@ def _module(cupy: Any, char: str, device: int) -> Any:
     return cupy.RawModule(code=source(), options=(f"-Dreal={real}",))
 
 
-def _pack(argument: Any, real: type) -> Any:
-    # As wide as the kernel's parameter: CUDA copies bytes and converts nothing.
-    if argument is None:
-        return np.uintp(0)  # a pointer
-    if isinstance(argument, bool | int | np.integer):
-        return np.int32(argument)
-    if isinstance(argument, float | np.floating):
-        return real(argument)
-    return argument
+_functions: dict[tuple[str, str, int], Any] = {}
+"""Kernels that were started before, by name, dtype and device."""
+
+
+# As wide as the kernel's parameter: CUDA copies bytes and converts nothing.
+_int = lru_cache(maxsize=1 << 12)(np.int32)
+_NULL = np.uintp(0)
+_INTEGERS = int, bool, np.int32, np.int64, np.intp
+_SCALARS = {
+    char: {
+        **dict.fromkeys(_INTEGERS, _int),
+        **dict.fromkeys((float, np.float32, np.float64), lru_cache(maxsize=256)(real)),
+        type(None): lambda _: _NULL,  # a pointer
+    }
+    for char, real in (("f", np.float32), ("d", np.float64))
+}
+"""By dtype, and type of an argument, what makes it the scalar that is passed."""

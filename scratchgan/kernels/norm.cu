@@ -4,21 +4,28 @@
 // rows have two stages without atomics, so that they come out the same every time. In
 // the first a block of 32 x 8 threads takes 32 channels and a part of the rows: threads
 // side by side read channels side by side, and eight rows are in flight. It leaves a
-// line of `channels` numbers for each part. In the second one thread a channel combines
-// the parts.
+// line of `channels` numbers for each part. In the second a block of 8 x 32 threads
+// combines the parts of 8 channels: those of a channel are shared by 32 threads, since
+// one alone would wait for memory as often as there are parts.
 
 #define LANES 32
 #define ROWS 8
+#define FOLD_LANES 8
+#define FOLD_ROWS 32
 
-// Adds `value` over the block's eight rows, valid for threadIdx.y == 0.
-__device__ inline real add_rows(real value, real (*shared)[LANES]) {
+// Sum of `value` over the block's rows, a power of two, valid in all of them. Half of the
+// rows add what the other half holds, then half of those, always in the same order.
+template <int lanes> __device__ inline real add_rows(real value, real (*shared)[lanes]) {
+  int row = threadIdx.y, lane = threadIdx.x;
   __syncthreads();  // the last use of `shared` is over
-  shared[threadIdx.y][threadIdx.x] = value;
+  shared[row][lane] = value;
+  for (int half = blockDim.y / 2; half > 0; half /= 2) {
+    // what the others have written is there
+    __syncthreads();
+    if (row < half) shared[row][lane] += shared[row + half][lane];
+  }
   __syncthreads();
-  real sum = 0;
-  if (threadIdx.y == 0)
-    for (int r = 0; r < ROWS; r++) sum += shared[r][threadIdx.x];
-  return sum;
+  return shared[0][lane];
 }
 
 // First stage: mean and sum of squared deviations of each part of the rows. Values are
@@ -55,20 +62,25 @@ extern "C" __global__ void fold_moments(const real *means, const real *squares,
                                         real *mean_out, real *inv_std_out, real *scale,
                                         real *shift, int rows, int part_rows, int parts,
                                         real eps, real momentum, int channels) {
-  int c = element();
-  if (c >= channels) return;
+  __shared__ real shared[FOLD_ROWS][FOLD_LANES];
+  int c = blockIdx.x * FOLD_LANES + threadIdx.x;
+  // Threads without a channel have no parts, but meet the others at the barriers.
+  int first = threadIdx.y, last = c < channels ? parts : 0;
   real mean = 0;
-  for (int p = 0; p < parts; p++) {
+  for (int p = first; p < last; p += FOLD_ROWS) {
     int count = min(part_rows, rows - p * part_rows);
     mean += means[p * channels + c] * (real(count) / rows);
   }
+  mean = add_rows(mean, shared);
   // The parts' squares are about their own means.
   real square = 0;
-  for (int p = 0; p < parts; p++) {
+  for (int p = first; p < last; p += FOLD_ROWS) {
     int count = min(part_rows, rows - p * part_rows);
     real d = means[p * channels + c] - mean;
     square += squares[p * channels + c] + count * d * d;
   }
+  square = add_rows(square, shared);
+  if (threadIdx.y || c >= channels) return;
   real var = square / rows;
   running_mean[c] += momentum * (mean - running_mean[c]);
   running_var[c] += momentum * (square / (rows - 1) - running_var[c]);
@@ -89,11 +101,19 @@ extern "C" __global__ void normalise_activate(const real *a, const real *scale,
   y[i] = apply(activation, slope, scale[c] * a[i] + shift[c]);
 }
 
-// First stage of backward: g = dy * f'(y), and its sums over each part of the rows.
-extern "C" __global__ void sums_of_parts(const real *dy, const real *y, const real *a,
-                                         const real *mean, real *g, real *sums,
-                                         real *centred_sums, int rows, int channels,
-                                         int part_rows, int activation, real slope) {
+// g = dy * f'(y), the gradient where normalisation ends. y is computed again, as forward
+// did: to read it from memory would take longer.
+__device__ inline real pull_back_to_norm(int activation, real slope, real dy, real a,
+                                         real scale, real shift) {
+  return pull_back(activation, slope, dy, apply(activation, slope, scale * a + shift));
+}
+
+// First stage of backward: the sums of g and g * (a - mean) over each part of the rows.
+extern "C" __global__ void sums_of_parts(const real *dy, const real *a, const real *mean,
+                                         const real *scale, const real *shift,
+                                         real *sums, real *centred_sums, int rows,
+                                         int channels, int part_rows, int activation,
+                                         real slope) {
   __shared__ real shared[ROWS][LANES];
   int c = blockIdx.x * LANES + threadIdx.x;
   int first = blockIdx.y * part_rows, last = min(first + part_rows, rows);
@@ -101,10 +121,9 @@ extern "C" __global__ void sums_of_parts(const real *dy, const real *y, const re
   if (c < channels)
     for (int row = first + threadIdx.y; row < last; row += ROWS) {
       long long i = (long long)row * channels + c;
-      real value = pull_back(activation, slope, dy[i], y[i]);
-      g[i] = value;
-      sum += value;
-      centred += value * (a[i] - mean[c]);
+      real g = pull_back_to_norm(activation, slope, dy[i], a[i], scale[c], shift[c]);
+      sum += g;
+      centred += g * (a[i] - mean[c]);
     }
   sum = add_rows(sum, shared);
   centred = add_rows(centred, shared);
@@ -120,13 +139,17 @@ extern "C" __global__ void fold_sums(const real *sums, const real *centred_sums,
                                      const real *mean, const real *inv_std,
                                      real *gamma_grad, real *beta_grad, real *b_out,
                                      real *c_out, int rows, int parts, int channels) {
-  int c = element();
-  if (c >= channels) return;
+  __shared__ real shared[FOLD_ROWS][FOLD_LANES];
+  int c = blockIdx.x * FOLD_LANES + threadIdx.x;
+  int first = threadIdx.y, last = c < channels ? parts : 0;
   real dbeta = 0, centred = 0;
-  for (int p = 0; p < parts; p++) {
+  for (int p = first; p < last; p += FOLD_ROWS) {
     dbeta += sums[p * channels + c];
     centred += centred_sums[p * channels + c];
   }
+  dbeta = add_rows(dbeta, shared);
+  centred = add_rows(centred, shared);
+  if (threadIdx.y || c >= channels) return;
   real dgamma = centred * inv_std[c];  // sum of g * xhat
   if (gamma_grad) gamma_grad[c] += dgamma;
   if (beta_grad) beta_grad[c] += dbeta;
@@ -136,12 +159,14 @@ extern "C" __global__ void fold_sums(const real *sums, const real *centred_sums,
   c_out[c] = -dbeta / rows - b * mean[c];
 }
 
-// da = scale * (g + b * a + c), in place of g
-extern "C" __global__ void norm_back(real *g, const real *a, const real *scale,
-                                     const real *b, const real *c, int channels,
+// da = scale * (g + b * a + c)
+extern "C" __global__ void norm_back(const real *dy, const real *a, const real *scale,
+                                     const real *shift, const real *b, const real *c,
+                                     real *da, int channels, int activation, real slope,
                                      int count) {
   int i = element();
   if (i >= count) return;
   int k = i % channels;
-  g[i] = scale[k] * (g[i] + b[k] * a[i] + c[k]);
+  real g = pull_back_to_norm(activation, slope, dy[i], a[i], scale[k], shift[k]);
+  da[i] = scale[k] * (g + b[k] * a[i] + c[k]);
 }

@@ -22,6 +22,8 @@ from scratchgan.kernels.launch import launch, launch_each
 
 LANES, ROWS = 32, 8
 """Channels and rows that a block of threads works on at a time; as in norm.cu."""
+FOLD_LANES, FOLD_ROWS = 8, 32
+"""The same where the parts are combined: channels, and threads for each; likewise."""
 BLOCKS = 512
 """Enough to keep a large GPU busy, few enough to be combined quickly."""
 FEWEST_ROWS = 64
@@ -79,10 +81,10 @@ def batch_statistics(
         a, means, squares, rows, C, part_rows,
     )  # fmt: skip
     mean, inv_std, scale, shift = xp.empty((4, C), a.dtype)  # (C,) each
-    launch_each(
-        "fold_moments", a, C,
+    launch(
+        "fold_moments", a, -(-C // FOLD_LANES), (FOLD_LANES, FOLD_ROWS),
         means, squares, gamma, beta, running_mean, running_var,
-        mean, inv_std, scale, shift, rows, part_rows, parts, eps, momentum,
+        mean, inv_std, scale, shift, rows, part_rows, parts, eps, momentum, C,
     )  # fmt: skip
     return Statistics(mean, inv_std, scale, shift)
 
@@ -101,7 +103,6 @@ def normalise_activate(
 
 def norm_activation_back(
     dy: Array,
-    y: Array,
     a: Array,
     statistics: Statistics,
     gamma_grad: Array | None,
@@ -112,35 +113,38 @@ def norm_activation_back(
 
     Parameters
     ----------
-    dy, y, a : array of shape (N, C, H, W) or (N, F)
-        On a GPU; y and a from forward.
+    dy, a : array of shape (N, C, H, W) or (N, F)
+        On a GPU; a from forward.
     statistics : Statistics
         Of the batch.
     gamma_grad, beta_grad : array of shape (C,) or None
         Added to; None leaves them out.
     code : ActivationCode
-        Between the normalised values and y.
+        Between the normalised values and the output that dy belongs to.
     """
     xp = get_array_module(a)
     C, rows = a.shape[1], a.size // a.shape[1]
     part_rows, parts = _parts(rows, C)
+    mean, inv_std, scale, shift = statistics
     # To the kernels element i of all arrays is the same one.
     dy = in_order_of(a, dy)
-    g = empty_dense_like(a)
     sums, centred = xp.empty((2, parts, C), a.dtype)  # (parts, C) each
     launch(
         "sums_of_parts", a, (-(-C // LANES), parts), (LANES, ROWS),
-        dy, y, a, statistics.mean, g, sums, centred, rows, C, part_rows,
+        dy, a, mean, scale, shift, sums, centred, rows, C, part_rows,
         code.number, code.slope,
     )  # fmt: skip
     b, c = xp.empty((2, C), a.dtype)  # (C,) each
-    launch_each(
-        "fold_sums", a, C,
-        sums, centred, statistics.mean, statistics.inv_std, gamma_grad, beta_grad, b, c,
-        rows, parts,
+    launch(
+        "fold_sums", a, -(-C // FOLD_LANES), (FOLD_LANES, FOLD_ROWS),
+        sums, centred, mean, inv_std, gamma_grad, beta_grad, b, c, rows, parts, C,
     )  # fmt: skip
-    launch_each("norm_back", a, a.size, g, a, statistics.scale, b, c, C, in_place=(g,))
-    return g
+    da = empty_dense_like(a)
+    launch_each(
+        "norm_back", a, a.size,
+        dy, a, scale, shift, b, c, da, C, code.number, code.slope,
+    )  # fmt: skip
+    return da
 
 
 def _parts(rows: int, channels: int) -> tuple[int, int]:

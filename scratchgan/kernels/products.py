@@ -1,16 +1,13 @@
 """Matrix products that overwrite or add: one cuBLAS call each."""
 
-import numpy as np
+from functools import lru_cache
 
 from scratchgan.backend import Array, get_array_module
-from scratchgan.kernels.launch import counts, has_kernels, work
+from scratchgan.gpu import cublas
+from scratchgan.kernels import counting
+from scratchgan.kernels.launch import has_kernels
 
 _tf32 = False
-
-# cuBLAS's numbers for the dtypes and for what products are computed in.
-_CUDA_TYPE = {"f": 0, "d": 1}
-_COMPUTE_32F, _COMPUTE_64F, _COMPUTE_32F_FAST_TF32 = 68, 70, 77
-_DEFAULT_ALGORITHM = -1
 
 
 def allow_tf32(allowed: bool) -> None:
@@ -48,58 +45,48 @@ def multiply(a: Array, b: Array, out: Array, *, add: bool = False) -> None:
         else:
             get_array_module(out).matmul(a, b, out=out)
         return
-    cupy = get_array_module(out)
-    cublas = cupy.cuda.cublas
     (M, K), N = a.shape, b.shape[1]
     if (b.shape[0], *out.shape) != (K, M, N) or not a.dtype == b.dtype == out.dtype:
         raise ValueError(
             f"a {a.dtype} {a.shape} times b {b.dtype} {b.shape} does not give out "
             f"{out.dtype} {out.shape}"
         )
-    # cuBLAS counts along columns first: to it every array here is its own transpose,
-    # and so it is asked for outᵀ = bᵀ·aᵀ.
-    b_transposed, ldb = _layout(b)
-    a_transposed, lda = _layout(a)
-    kind = _CUDA_TYPE[out.dtype.char]
-    one = np.ones(1, out.dtype)
-    # out = 1·a·b + beta·out, both factors in memory of the host.
-    beta = one if add else np.zeros(1, out.dtype)
-    compute = _COMPUTE_64F
-    if out.dtype.char == "f":
-        compute = _COMPUTE_32F_FAST_TF32 if _tf32 else _COMPUTE_32F
-    cublas.gemmEx(
-        cupy.cuda.get_cublas_handle(),
-        b_transposed, a_transposed, N, M, K,
-        one.ctypes.data, b.data.ptr, kind, ldb, a.data.ptr, kind, lda,
-        beta.ctypes.data, out.data.ptr, kind, _row_step(out),
-        compute, _DEFAULT_ALGORITHM,
+    cublas.gemm(
+        a, _layout(a.shape, a.strides, a.itemsize),
+        b, _layout(b.shape, b.strides, b.itemsize),
+        out, _row_step(out.shape, out.strides, out.itemsize),
+        add=add, tf32=_tf32,
     )  # fmt: skip
-    counts["product"] += 1
-    work["operations"] += 2 * M * N * K
-    work["bytes"] += a.nbytes + b.nbytes + (2 if add else 1) * out.nbytes
+    if counting.active:
+        arrays = (a, b, out, out) if add else (a, b, out)
+        counting.active.add("product", *arrays, operations=2 * M * N * K)
 
 
-def _layout(x: Array) -> tuple[int, int]:
+@lru_cache(maxsize=1 << 10)
+def _layout(
+    shape: tuple[int, int], strides: tuple[int, int], itemsize: int
+) -> tuple[int, int]:
     """Return (whether x is stored transposed, elements from one stored row on)."""
-    rows, columns = x.shape
-    step_rows, step_columns = (stride // x.itemsize for stride in x.strides)
+    rows, columns = shape
+    step_rows, step_columns = (stride // itemsize for stride in strides)
     # Strides of an axis of one element mean nothing, so such a one fits either way.
     if columns == 1 or step_columns == 1:
         return 0, max(columns, step_rows if rows > 1 else 1)
     if rows == 1 or step_rows == 1:
         return 1, max(rows, step_columns)
     raise ValueError(
-        f"a matrix of shape {x.shape} with strides {x.strides}: neither its rows nor "
+        f"a matrix of shape {shape} with strides {strides}: neither its rows nor "
         "its columns are contiguous; copy it first"
     )
 
 
-def _row_step(out: Array) -> int:
+@lru_cache(maxsize=1 << 10)
+def _row_step(shape: tuple[int, int], strides: tuple[int, int], itemsize: int) -> int:
     # The result has no flag for being transposed, unlike the factors.
-    transposed, step = _layout(out)
-    if transposed and out.shape[0] > 1:
-        raise ValueError(f"out of shape {out.shape} must have contiguous rows")
-    return max(step, out.shape[1])
+    transposed, step = _layout(shape, strides, itemsize)
+    if transposed and shape[0] > 1:
+        raise ValueError(f"out of shape {shape} must have contiguous rows")
+    return max(step, shape[1])
 
 
 def product(a: Array, b: Array) -> Array:

@@ -9,13 +9,16 @@ Strips have the shape (I, J, N, P, K, C), for I strips of J windows of N images 
 channels: the windows of all images lie one after another, the rows of a matrix product.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 from scratchgan.backend import Array, get_array_module
 from scratchgan.kernels.launch import THREADS, has_kernels, launch
 
 ELEMENTS_A_THREAD = 8
-"""Of a place (i, j), or of a pixel on the way back."""
+"""Of a place (i, j), or of a pixel on the way back, in the kernels for any channels."""
+MOST_BLOCKS = 65535
+"""In the second axis of a grid; the kernels by fours loop over what is left."""
 
 
 class Strips(NamedTuple):
@@ -40,8 +43,16 @@ def to_strips(x: Array, cut: Strips) -> Array:
     N, C, H, W = x.shape
     if has_kernels(x):
         strips = xp.empty((cut.I, cut.J, N, cut.P, cut.K, C), x.dtype)
+        # x may be any view. Strides are in elements.
+        xn, xc, xh, xw = strides = [stride // x.itemsize for stride in x.strides]
+        if xc == 1 and not (xn % 4 or xh % 4 or xw % 4) and _in_fours(x, C):
+            launch(
+                "to_strips_by_fours", x, *_by_fours(cut.I * cut.J, N, C),
+                x, strips, cut.J, N, cut.P, cut.K, C, H, W,
+                cut.stride_h, cut.stride_w, cut.top, cut.left, xn, xh, xw,
+            )  # fmt: skip
+            return strips
         parts = _parts(N * cut.P * cut.K * C)
-        strides = [stride // x.itemsize for stride in x.strides]  # x may be any view
         launch(
             "to_strips", x, cut.I * cut.J * parts, THREADS,
             x, strips, cut.J, N, cut.P, cut.K, C, H, W,
@@ -68,6 +79,13 @@ def from_strips(strips: Array, channels: int, H: int, W: int, cut: Strips) -> Ar
     N = strips.shape[2]
     if has_kernels(strips):
         x = xp.empty((H, W, N, channels), strips.dtype)
+        if _in_fours(strips, channels):
+            launch(
+                "from_strips_by_fours", x, *_by_fours(H * W, N, channels),
+                strips, x, cut.I, cut.J, N, cut.P, cut.K, channels, W,
+                cut.stride_h, cut.stride_w, cut.top, cut.left,
+            )  # fmt: skip
+            return x.transpose(2, 3, 0, 1)
         parts = _parts(N * channels)
         launch(
             "from_strips", x, H * W * parts, THREADS,
@@ -88,6 +106,19 @@ def from_strips(strips: Array, channels: int, H: int, W: int, cut: Strips) -> Ar
             padded[rows, columns] += strips[:, :, :, p, k]  # (I, J, N, C)
     x = padded[top : top + H, left : left + W]
     return x.transpose(2, 3, 0, 1)  # (N, C, H, W)
+
+
+def _in_fours(x: Array, channels: int) -> bool:
+    """Return whether x, channels side by side, starts where four are read at once."""
+    return channels % 4 == 0 and x.data.ptr % (4 * x.itemsize) == 0
+
+
+@cache
+def _by_fours(places: int, N: int, C: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return grid and block: a block for each place, threads by channels and images."""
+    across = min(THREADS, C // 4)
+    images = THREADS // across
+    return (places, min(-(-N // images), MOST_BLOCKS)), (across, images)
 
 
 def _parts(elements: int) -> int:

@@ -55,7 +55,8 @@ class TrainConfig:
     tf32 : bool
         Let a GPU round the factors of its products to 10 bits.
     cuda_graph : bool
-        Record the step once and repeat it in one launch, on a GPU.
+        On a GPU, record the step once as a CUDA graph and repeat it in one launch.
+        Runs that were started when this was off by default keep it off.
     gpu_memory : str or None
         Limit of GPU memory, such as ``75%`` or ``6GiB``.
     grid_rows, grid_columns : int
@@ -90,7 +91,7 @@ class TrainConfig:
     seed: int = 0
     device: str = "auto"
     tf32: bool = False
-    cuda_graph: bool = False
+    cuda_graph: bool = True
     gpu_memory: str | None = None
     grid_rows: int = 8
     grid_columns: int = 8

@@ -64,7 +64,6 @@ def _without_effect(config: TrainConfig) -> str:
     """Return which settings are for a GPU only, in words."""
     for_gpu = {
         "--tf32": config.tf32,
-        "--cuda-graph": config.cuda_graph,
         "--gpu-memory": config.gpu_memory,
     }
     given = [name for name, value in for_gpu.items() if value]

@@ -14,6 +14,7 @@ from scratchgan.datasets.format.dataset import Dataset
 from scratchgan.datasets.loader import BatchLoader, reduce_images
 from scratchgan.errors import DeviceError, NonFiniteError, OutputError
 from scratchgan.functional.parallel import one_blas_thread
+from scratchgan.gpu.errors import gpu_error_in_words
 from scratchgan.gpu.memory import forget_arrays_of, is_out_of_device_memory
 from scratchgan.machine import reuse_freed_memory
 from scratchgan.models.latent import draw_latent
@@ -25,7 +26,7 @@ from scratchgan.training.diagnose import first_non_finite
 from scratchgan.training.feed import Feed
 from scratchgan.training.forecast.device_memory import advice
 from scratchgan.training.preview import BATCH, generate_images, labels_for_grid
-from scratchgan.training.recorded_step import RecordedStep
+from scratchgan.training.recorded_step import RecordedStep, is_to_be_recorded
 from scratchgan.training.run.checkpoint import refuse_non_finite, save_checkpoint
 from scratchgan.training.run.folder import RunFolder, append_log, trim_log
 from scratchgan.training.run.state import (
@@ -102,17 +103,21 @@ def train(
     DatasetError, OutputError
         If data or disk do not allow to go on.
     DeviceError
-        If a GPU's memory runs out; names a batch size that fits.
+        If a GPU's memory runs out: names a batch size that fits. If the GPU fails in
+        another way: says what CUDA says.
     """
     try:
         return _train(state, dataset, run, device, show_progress)
     except Exception as error:
-        if not is_out_of_device_memory(error):
+        out_of_memory = is_out_of_device_memory(error)
+        why = gpu_error_in_words(error)
+        if not out_of_memory and not why:
             raise
         forget_arrays_of(error)
+    if out_of_memory:
+        why = advice(state.config, device)
     raise DeviceError(
-        f"training stopped at step {state.step:,}: {advice(state.config, device)}; "
-        f"{_last_checkpoint(run)}"
+        f"training stopped at step {state.step:,}: {why}; {_last_checkpoint(run)}"
     )
 
 
@@ -200,7 +205,7 @@ class _Session:
         self.losses: StepLosses | None = None
         self.feed: Feed | None = None
         self.recorded: RecordedStep | None = None
-        if state.config.cuda_graph and device.kind == "gpu":
+        if is_to_be_recorded(state.config, device):
             self.recorded = RecordedStep(
                 state.gan,
                 device,

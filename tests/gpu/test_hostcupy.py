@@ -1,5 +1,8 @@
 """CuPy on the CPU computes what CUDA would, and catches what a GPU may hide."""
 
+import ctypes
+import re
+
 import numpy as np
 import pytest
 
@@ -250,13 +253,32 @@ def test_event_tells_whether_it_happened(hostcupy, cp):
 # --------------------------------------------------------------------- graphs
 
 
-def capture_step(cp, stream, x, w, y):
-    """Capture y = (x + 1) w with x counting up."""
-    with stream:
-        stream.begin_capture()
-        cp.add(x, 1, out=x)
-        cp.matmul(x, w, out=y)
-        return stream.end_capture()
+class Cublas:
+    """cuBLAS's functions in C, as a program that links to it sees them."""
+
+    def __init__(self, stream, workspace=None):
+        self.library = ctypes.CDLL("libcublas.so.12")
+        self.handle = ctypes.c_void_p()
+        assert self.library.cublasCreate_v2(ctypes.byref(self.handle)) == 0
+        self.set("Stream", ctypes.c_void_p(stream.ptr))
+        if workspace is not None:
+            assert self.set_workspace(workspace.data.ptr, workspace.nbytes) == 0
+
+    def set(self, what, *values):
+        return getattr(self.library, f"cublasSet{what}_v2")(self.handle, *values)
+
+    def set_workspace(self, address, size):
+        return self.set("Workspace", ctypes.c_void_p(address), ctypes.c_size_t(size))
+
+    def multiply(self, a, b, out):
+        """Compute out = a b for float32 in C order, which is outᵀ = bᵀ aᵀ to cuBLAS."""
+        (m, k), n = a.shape, b.shape[1]
+        one, zero = ctypes.c_float(1), ctypes.c_float(0)
+        pointers = [ctypes.c_void_p(x.data.ptr) for x in (b, a, out)]
+        return self.library.cublasSgemm_v2(
+            self.handle, 0, 0, n, m, k, ctypes.byref(one), pointers[0], n,
+            pointers[1], k, ctypes.byref(zero), pointers[2], n,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("lazy", [False, True])
@@ -265,12 +287,19 @@ def test_graph_replays_kernels_and_products(hostcupy, cp, rng, lazy):
     stream = cp.cuda.Stream(non_blocking=True)
     with stream:
         x, y, on_device = cp.zeros((2, 3), "f4"), cp.zeros((2, 5), "f4"), cp.asarray(w)
-        cp.matmul(x + 1, on_device, out=y)
+        cp.add(x, 0, out=x)
+        cublas = Cublas(stream, cp.empty(1024, "u1"))
     stream.synchronize()
     hostcupy.configure(lazy=lazy)
-    graph = capture_step(cp, stream, x, on_device, y)
+    before = hostcupy.counts()
+    with stream:
+        stream.begin_capture()
+        cp.add(x, 1, out=x)
+        assert cublas.multiply(x, on_device, y) == 0
+        graph = stream.end_capture()
     stream.synchronize()
-    assert not y.get(stream=stream)[0, 0] == w[:, 0].sum() * 2
+    assert not y.get(stream=stream).any()
+    assert (hostcupy.counts() - before).memory_nodes == 0
     before = hostcupy.counts()
     for _ in range(3):
         graph.launch(stream=stream)
@@ -304,16 +333,21 @@ def test_other_stream_joins_a_capture_by_an_event(cp):
         lambda cp, stream, x: stream.synchronize(),
         lambda cp, stream, x: cp.cuda.Device().synchronize(),
         lambda cp, stream, x: stream.record().synchronize(),
+        lambda cp, stream, x: cp.cuda.Stream.null.record().synchronize(),
+        lambda cp, stream, x: stream.done,
+        lambda cp, stream, x: stream.record().done,
     ],
-    ids=["stream", "device", "event"],
+    ids=["stream", "device", "event", "other event", "query", "query of an event"],
 )
 def test_waiting_inside_a_capture_is_refused(cp, forbidden):
     runtime_error = cp.cuda.runtime.CUDARuntimeError
     x = cp.zeros(4, "f4")
     with cp.cuda.Stream(non_blocking=True) as stream:
         stream.begin_capture()
-        with pytest.raises(runtime_error, match="StreamCapture"):
+        with pytest.raises(runtime_error, match=r"StreamCapture|CapturedEvent"):
             forbidden(cp, stream, x)
+        with pytest.raises(runtime_error, match="StreamCaptureInvalidated"):
+            cp.add(x, 1, out=x)
         with pytest.raises(runtime_error, match="StreamCaptureInvalidated"):
             stream.end_capture()
 
@@ -324,8 +358,9 @@ def test_waiting_inside_a_capture_is_refused(cp, forbidden):
         lambda cp, x: float(x[0]),
         lambda cp, x: x.set(np.zeros(4, "f4")),
         lambda cp, x: cp.cuda.runtime.memcpy(x.data.ptr, x.data.ptr, 16, 3),
+        lambda cp, x: cp.cuda.runtime.memset(x.data.ptr, 0, 16),
     ],
-    ids=["value", "copy", "copy without a stream"],
+    ids=["value", "copy", "copy without a stream", "fill without a stream"],
 )
 def test_copies_inside_a_capture_are_refused(cp, forbidden):
     x = cp.zeros(4, "f4")
@@ -344,6 +379,129 @@ def test_work_of_the_default_stream_inside_a_capture_is_refused(cp):
         cp.add(x, 1, out=x)
     with pytest.raises(runtime_error, match="StreamCaptureInvalidated"):
         stream.end_capture()
+
+
+def allocate_and_free(cp, size):
+    memory = cp.cuda.Memory(size)
+    del memory
+
+
+@pytest.mark.parametrize(
+    "unsafe",
+    [
+        lambda cp, event: allocate_and_free(cp, 512),
+        lambda cp, event: cp.cuda.alloc_pinned_memory(1 << 20),
+        lambda cp, event: event.done,
+    ],
+    ids=["malloc", "hostAlloc", "query of an event"],
+)
+@pytest.mark.parametrize("mode", ["Global", "ThreadLocal", "Relaxed"])
+def test_only_a_relaxed_capture_lets_others_allocate_and_ask(cp, mode, unsafe):
+    runtime = cp.cuda.runtime
+    cp.get_default_pinned_memory_pool().free_all_blocks()
+    stream, event = cp.cuda.Stream(non_blocking=True), cp.cuda.Event()
+    stream.begin_capture(getattr(runtime, f"streamCaptureMode{mode}"))
+    if mode == "Relaxed":
+        unsafe(cp, event)
+        stream.end_capture()
+        return
+    with pytest.raises(runtime.CUDARuntimeError, match="StreamCaptureUnsupported"):
+        unsafe(cp, event)
+    with pytest.raises(runtime.CUDARuntimeError, match="StreamCaptureInvalidated"):
+        stream.end_capture()
+
+
+def test_cupys_own_products_refuse_to_be_captured(cp):
+    x = cp.zeros((3, 3), "f4")
+    with cp.cuda.Stream(non_blocking=True) as stream:
+        x @ x
+        stream.begin_capture()
+        with pytest.raises(NotImplementedError, match="cuBLAS API during stream captu"):
+            x @ x
+        stream.end_capture()
+
+
+@pytest.mark.parametrize("workspace", ["none", "before the stream", "given"])
+def test_a_product_captured_without_a_workspace_allocates_in_the_graph(
+    hostcupy, cp, workspace
+):
+    x, space = cp.zeros((3, 3), "f4"), cp.empty(1024, "u1")
+    with cp.cuda.Stream(non_blocking=True) as stream:
+        cublas = Cublas(stream, None if workspace == "none" else space)
+        if workspace == "before the stream":
+            cublas.set("Stream", ctypes.c_void_p(stream.ptr))
+        before = hostcupy.counts()
+        assert cublas.multiply(x, x, cp.empty_like(x)) == 0
+        assert (hostcupy.counts() - before).memory_nodes == 0
+        stream.begin_capture()
+        assert cublas.multiply(x, x, cp.empty_like(x)) == 0
+        stream.end_capture()
+    nodes = (hostcupy.counts() - before).memory_nodes
+    assert nodes == (0 if workspace == "given" else 2)
+
+
+def test_a_workspace_is_checked_and_overwritten(hostcupy, cp, capsys):
+    x, space = cp.ones((3, 3), "f4"), cp.zeros(1024, "u1")
+    with cp.cuda.Stream(non_blocking=True) as stream:
+        cublas = Cublas(stream)
+        address, invalid = space.data.ptr, 7
+        assert cublas.set_workspace(address + 16, 512) == invalid
+        assert "expected a multiple of 256" in capsys.readouterr().err
+        assert cublas.set_workspace(address, 1 << 40) == invalid
+        assert cublas.set_workspace(np.zeros(4096).ctypes.data // 256 * 256, 8) == 7
+        assert cublas.set_workspace(address, space.nbytes) == 0
+        assert not space.get().any()
+        assert cublas.multiply(x, x, x) == 0
+        assert (space.get() == 0xFF).all()
+
+
+def test_a_graph_whose_workspace_is_gone_fails_at_its_launch(hostcupy, cp):
+    hostcupy.configure(guard=True)
+    x, y, space = cp.ones((3, 3), "f4"), cp.empty((3, 3), "f4"), cp.cuda.Memory(4096)
+    with cp.cuda.Stream(non_blocking=True) as stream:
+        cublas = Cublas(stream)
+        assert cublas.set_workspace(space.ptr, space.size) == 0
+        stream.begin_capture()
+        assert cublas.multiply(x, x, y) == 0
+        graph = stream.end_capture()
+        graph.launch(stream)
+        del space
+        with pytest.raises(RuntimeError, match="the workspace is gone"):
+            graph.launch(stream)
+
+
+@pytest.mark.parametrize("what", ["Create", "Destroy"])
+def test_a_handle_is_neither_made_nor_destroyed_in_a_capture(cp, what):
+    runtime_error = cp.cuda.runtime.CUDARuntimeError
+    stream = cp.cuda.Stream(non_blocking=True)
+    cublas = Cublas(stream)
+    stream.begin_capture()
+    handle = cublas.handle if what == "Destroy" else ctypes.byref(cublas.handle)
+    assert getattr(cublas.library, f"cublas{what}_v2")(handle) == 1
+    with pytest.raises(runtime_error, match="StreamCaptureInvalidated"):
+        stream.end_capture()
+
+
+def test_functions_that_shall_fail(hostcupy, cp):
+    import cupyx
+
+    runtime_error = cp.cuda.runtime.CUDARuntimeError
+    stream = cp.cuda.Stream(non_blocking=True)
+    cp.get_default_pinned_memory_pool().free_all_blocks()
+    hostcupy.fail("cublasSgemm_v2", 13)
+    hostcupy.fail("hostAlloc", 2)
+    hostcupy.fail("graphInstantiate", 2)
+    x = cp.ones((3, 3), "f4")
+    assert Cublas(stream).multiply(x, x, x) == 13
+    with pytest.raises(runtime_error, match="MemoryAllocation"):
+        cupyx.empty_pinned((1 << 20,), "u1")
+    stream.begin_capture()
+    with pytest.raises(runtime_error, match="MemoryAllocation"):
+        stream.end_capture()
+    hostcupy.configure()
+    assert Cublas(stream).multiply(x, x, x) == 0
+    with pytest.raises(ValueError, match="got function 'malloc'"):
+        hostcupy.fail("malloc", 2)
 
 
 # --------------------------------------------------------------------- memory
@@ -548,13 +706,16 @@ def sgemm(cp, c, a, b, m, n, k, leading):
     )  # fmt: skip
 
 
-def test_wrong_arguments_of_products_are_refused(cp):
+def test_wrong_arguments_of_products_are_refused(cp, capsys):
     a, b, c = cp.zeros((3, 4), "f4"), cp.zeros((5, 3), "f4"), cp.zeros((5, 4), "f4")
     sgemm(cp, c, a, b, 4, 5, 3, (4, 3, 4))
-    with pytest.raises(RuntimeError, match="got leading dimension 3 of A"):
+    with pytest.raises(RuntimeError, match="CUBLAS_STATUS_INVALID_VALUE"):
         sgemm(cp, c, a, b, 4, 5, 3, (3, 3, 4))
-    with pytest.raises(RuntimeError, match=r"B of \d+ bytes .* inside one allocation"):
+    assert "got leading dimension 3 of A" in capsys.readouterr().err
+    with pytest.raises(RuntimeError, match="CUBLAS_STATUS_EXECUTION_FAILED"):
         sgemm(cp, c, a, b, 4, 5, 3, (4, 1 << 22, 4))
+    reason = capsys.readouterr().err
+    assert re.search(r"B of \d+ bytes .* inside one allocation", reason), reason
 
 
 def test_tf32_rounds_the_factors(cp):

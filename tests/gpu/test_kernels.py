@@ -9,6 +9,7 @@ from scratchgan.backend import to_host
 from scratchgan.functional import losses as loss_definitions
 from scratchgan.functional.losses import real_probability
 from scratchgan.kernels import activation, adam, arrays, losses, norm
+from scratchgan.kernels.counting import counting
 from scratchgan.kernels.launch import MOST_ELEMENTS, launch_each
 from scratchgan.kernels.products import allow_tf32, multiply, product
 from scratchgan.kernels.strips import Strips, from_strips, to_strips
@@ -61,10 +62,10 @@ def forward_by_kernels(layer, a, code):
     return y, a, statistics
 
 
-def backward_by_kernels(layer, dy, y, a, statistics, code):
+def backward_by_kernels(layer, dy, a, statistics, code):
     gamma, beta = layer.gamma, layer.beta
     return norm.norm_activation_back(
-        dy, y, a, statistics, gamma and gamma.grad, beta and beta.grad, code
+        dy, a, statistics, gamma and gamma.grad, beta and beta.grad, code
     )
 
 
@@ -89,6 +90,41 @@ class TestStrips:
         values = numbers(1, (I, J, N, P, K, C), dtype)
         back = from_strips(gpu.device.put(values), C, H, W, cut)
         assert_close(back, from_strips(values, C, H, W, cut), "from_strips")
+
+    @dtypes
+    @pytest.mark.parametrize("C", [4, 12, 100, 1028])
+    def test_by_fours(self, gpu, dtype, C):
+        for N, H, W, cut in (
+            (3, 7, 5, Strips(4, 3, 2, 4, 2, 2, 1, 1)),
+            (2, 4, 4, Strips(1, 1, 4, 4, 1, 1, 0, 0)),
+            (70 if C < 100 else 3, 3, 2, Strips(3, 2, 2, 5, 1, 2, 2, 2)),
+        ):
+            x = numbers(0, (H, W, N, C), dtype).transpose(2, 3, 0, 1)
+            with counting() as work:
+                strips = to_strips(gpu.device.put(x), cut)
+                back = from_strips(strips, C, H, W, cut)
+            assert [*work.launches] == ["to_strips_by_fours", "from_strips_by_fours"]
+            expected = to_strips(x, cut)
+            np.testing.assert_array_equal(to_host(strips), expected)
+            assert_close(back, from_strips(expected, C, H, W, cut), "from_strips")
+
+    def test_fours_that_do_not_lie_on_their_boundary(self, gpu):
+        cut = Strips(2, 2, 2, 2, 1, 1, 0, 0)
+        wide = numbers(0, (2, 3, 3, 12), "float32")
+        for channels in (slice(1, 5), slice(4, 8)):  # the first starts 4 bytes in
+            x = wide[..., channels].transpose(0, 3, 1, 2)  # (2, 4, 3, 3)
+            on_gpu = gpu.device.put(wide)[..., channels].transpose(0, 3, 1, 2)
+            with counting() as work:
+                strips = to_strips(on_gpu, cut)
+            np.testing.assert_array_equal(to_host(strips), to_strips(x, cut))
+            by_fours = "to_strips_by_fours" in work.launches
+            assert by_fours == (channels.start % 4 == 0)
+        odd = gpu.device.put(numbers(1, 1 + 2 * 2 * 2 * 2 * 2 * 4, "float32"))[1:]
+        strips = odd.reshape(2, 2, 2, 2, 2, 4)
+        with counting() as work:
+            back = from_strips(strips, 4, 3, 3, cut)
+        assert [*work.launches] == ["from_strips"]
+        assert_close(back, from_strips(to_host(strips), 4, 3, 3, cut))
 
     def test_definitions_are_transposes(self):
         cut = Strips(3, 4, 2, 5, 2, 2, 1, 2)
@@ -169,7 +205,7 @@ class TestNorm:
         inner, inner_ctx = expected.forward(x)
         outer, outer_ctx = act.forward(inner)
         assert_close(y, outer, "y")
-        da = backward_by_kernels(ours, gpu.device.put(dy), y, *ctx, code_of(act))
+        da = backward_by_kernels(ours, gpu.device.put(dy), *ctx, code_of(act))
         dx = expected.backward(act.backward(dy, outer_ctx), inner_ctx)
         assert_close(da, dx, "dx")
         for name in ours.buffers():
@@ -331,12 +367,16 @@ def test_no_kernel_depends_on_the_order_of_threads(gpu, hostcupy, order):
         logits = gpu.device.put(numbers(0, (300, 1), "float32"))
         loss, dlogits = losses.sigmoid_cross_entropy(logits, 1.0)
         layer = BatchNorm2d(40).to(gpu.device)
-        x = gpu.device.put(numbers(1, (3, 40, 7, 5), "float32"))
+        x = gpu.device.put(numbers(1, (3, 40, 30, 25), "float32"))
         code = code_of(LeakyReLU(0.2))
         y, *ctx = forward_by_kernels(layer, x, code)
-        dx = backward_by_kernels(layer, y, y, *ctx, code)
+        dx = backward_by_kernels(layer, y, *ctx, code)
         mean = losses.mean_real_probability(logits)
-        return [to_host(a) for a in (loss, dlogits, y, dx, layer.gamma.grad, mean)]
+        cut = Strips(4, 3, 2, 4, 2, 2, 1, 1)
+        strips = to_strips(dx, cut)
+        back = from_strips(strips, 40, 30, 25, cut)
+        results = loss, dlogits, y, dx, layer.gamma.grad, mean, strips, back
+        return [to_host(a) for a in results]
 
     expected = everything()
     hostcupy.thread_order(order)
@@ -346,14 +386,15 @@ def test_no_kernel_depends_on_the_order_of_threads(gpu, hostcupy, order):
 
 def test_no_kernel_reads_past_its_arrays(gpu, hostcupy):
     hostcupy.configure(guard=True)
-    for shape in ((2, 3, 5, 7), (3, 33, 4, 4)):
+    for shape in ((2, 3, 5, 7), (3, 33, 4, 4), (3, 36, 4, 4)):
         x = gpu.device.put(numbers(0, shape, "float32"))
         layer = BatchNorm2d(shape[1]).to(gpu.device)
         code = code_of(LeakyReLU(0.2))
         y, *ctx = forward_by_kernels(layer, x, code)
-        backward_by_kernels(layer, y, y, *ctx, code)
+        backward_by_kernels(layer, y, *ctx, code)
         for cut in (Strips(2, 2, 3, 3, 2, 2, 1, 1), Strips(3, 3, 2, 4, 2, 2, 0, 1)):
             from_strips(to_strips(x, cut), *shape[1:], cut)
+            from_strips(to_strips(y, cut), *shape[1:], cut)  # y has channels last
         arrays.packed_copy(x.transpose(0, 2, 3, 1))
         y = activation.activate(x, code_of(Tanh()))
         activation.activate_back(y, y, code_of(Tanh()))

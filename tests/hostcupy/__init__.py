@@ -10,7 +10,7 @@ part of CUDA        what takes its place                   where
 ==================  =====================================  ====================
 runtime and driver  C++ functions of the same signatures   runtime.cpp
 NVRTC               g++ with the CUDA language as C++      kernels.py, device.h
-cuBLAS              NumPy                                  cublas.py
+cuBLAS              a library of its name, on NumPy        libcublas.py, cublas.py
 ==================  =====================================  ====================
 
 The functions get in by the capsules through which CuPy's compiled modules find one
@@ -25,6 +25,13 @@ The emulation is stricter than a GPU, to show faults that a GPU may hide:
 - lazy streams (`configure`) do nothing before something waits for them, so that a
   missing wait shows.
 
+While a stream is captured, it refuses what CUDA refuses: waiting for the stream, its
+events or the device; copies that wait; the default stream; handles of cuBLAS; and
+unless the capture is relaxed, which is CuPy's default, to allocate, to free and to ask
+whether something is done. Copies without a stream and waiting for any event are refused
+even where CUDA would let them pass. Nodes of graphs that allocate memory are counted.
+CuPy's binding to cuBLAS is the unmodified one and so refuses captures altogether.
+
 What a run here does not tell: speed; the last bits of cuBLAS and of CUDA's mathematical
 functions; faults that need threads to run at the same time; CuPy's reductions by CUB,
 its sorting and its random numbers, which are code for nvcc and are switched off or
@@ -32,7 +39,6 @@ refuse to run. That NVRTC accepts the sources is a check of its own (nvrtc.py).
 """
 
 import ctypes
-import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -40,7 +46,7 @@ import sys
 from collections import Counter
 from dataclasses import astuple, dataclass, fields
 
-from . import build, capsules, cublas
+from . import build, capsules, cublas, libcublas
 from . import kernels as _kernels
 from .kernels import Kernel, Source, sources
 
@@ -50,6 +56,7 @@ __all__ = [
     "Source",
     "configure",
     "counts",
+    "fail",
     "install",
     "kernels",
     "products",
@@ -85,6 +92,7 @@ PROPERTIES = {
 }
 
 _runtime: ctypes.PyDLL | None = None
+_cublas: cublas.Cublas | None = None
 
 
 class _Counts(ctypes.Structure):
@@ -92,7 +100,7 @@ class _Counts(ctypes.Structure):
         (name, ctypes.c_uint64)
         for name in (
             "launches threads graphs mallocs h2d d2h d2d h2d_bytes d2h_bytes "
-            "synchronisations used peak"
+            "synchronisations memory_nodes used peak"
         ).split()
     ]
 
@@ -113,6 +121,8 @@ class Counts:
         Copies from host to device, back, and on the device.
     synchronisations : int
         Times the host waited: for the device, a stream, an event, or a copy.
+    memory_nodes : int
+        Nodes of graphs that allocate or free device memory, when they were captured.
     used, peak : int
         Bytes allocated now, and at most so far.
     products : int
@@ -129,6 +139,7 @@ class Counts:
     h2d_bytes: int
     d2h_bytes: int
     synchronisations: int
+    memory_nodes: int
     used: int
     peak: int
     products: int
@@ -163,7 +174,7 @@ def install() -> None:
     RuntimeError
         If it cannot run here; the message is that of `why_not`.
     """
-    global _runtime
+    global _runtime, _cublas
     if _runtime is not None:
         return
     if reason := why_not():
@@ -176,7 +187,8 @@ def install() -> None:
     _runtime.hostcupy_set_up(
         runtime.CUDARuntimeError, PROPERTIES, runtime.PointerAttributes
     )
-    _replace_cublas()
+    _cublas = cublas.Cublas(_runtime)
+    libcublas.load(_cublas.functions())
     _do_without_cuda_headers()
     from cupy.cuda import compiler
 
@@ -203,8 +215,28 @@ def configure(
     import cupy
 
     _runtime.hostcupy_configure(lazy, guard, limit)
+    _cublas.failing.clear()
     pool = cupy.get_default_memory_pool()
     cupy.cuda.set_allocator(None if guard else pool.malloc)
+
+
+def fail(function: str, status: int) -> None:
+    """Let a function of CUDA answer with a status, until `configure`.
+
+    Parameters
+    ----------
+    function : str
+        One of cuBLAS by its name in C, such as ``cublasGemmEx``; or ``hostAlloc``,
+        ``graphInstantiate`` or ``graphLaunch``.
+    status : int
+        Of the enumeration of the function's library, not 0.
+    """
+    if function in libcublas.SIGNATURES:
+        _cublas.failing[function] = status
+    elif function in ("hostAlloc", "graphInstantiate", "graphLaunch"):
+        _runtime.hostcupy_fail(function.encode(), status)
+    else:
+        raise ValueError(f"got function {function!r}, which cannot be made to fail")
 
 
 def thread_order(order: int) -> None:
@@ -245,13 +277,10 @@ def _load_runtime() -> ctypes.PyDLL:
     library.hostcupy_on_device.argtypes = [ctypes.c_ssize_t, ctypes.c_size_t]
     library.hostcupy_submit.argtypes = [ctypes.c_ssize_t, ctypes.py_object]
     library.hostcupy_submit.restype = ctypes.py_object
+    library.hostcupy_memory_nodes.argtypes = [ctypes.c_ssize_t, ctypes.c_int]
+    library.hostcupy_fail.argtypes = [ctypes.c_char_p, ctypes.c_int]
     library.hostcupy_launches.restype = ctypes.py_object
     return library
-
-
-def _replace_cublas() -> None:
-    libraries = importlib.import_module("cupy_backends.cuda.libs")
-    libraries.cublas = sys.modules[cublas.NAME] = cublas.Cublas(_runtime)
 
 
 def _do_without_cuda_headers() -> None:

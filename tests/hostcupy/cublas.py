@@ -1,46 +1,38 @@
-"""cuBLAS on NumPy: the calls that CuPy's products of matrices and vectors make.
+"""cuBLAS on NumPy: the functions of its C interface that products need.
 
 As in cuBLAS a matrix lies in memory column by column, ``leading`` elements apart. The
 arguments are checked as cuBLAS checks them, and beyond: every operand must lie inside
-one allocation of device memory. A product is work of the current stream, so it waits
+one allocation of device memory. A product is work of its handle's stream, so it waits
 in a lazy stream, and a graph that captured it replays it.
 
-Not the same as on a GPU: the order of the additions, and so the last bits.
+Working memory is the handle's own, or what cublasSetWorkspace gave it:
+
+- setting the stream takes the given one away again;
+- it begins at a multiple of 256 bytes, and has to be there whenever a product runs,
+  which overwrites some of it;
+- a product captured without one gets two nodes of the graph, which allocate and free;
+- a handle is neither made nor destroyed while anything is captured.
+
+What is refused gives a status, as in C; the reason goes to stderr. Not the same as on a
+GPU: the order of the additions, and so the last bits.
 """
 
 import ctypes
 import sys
+import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
+from typing import Any
 
 import numpy as np
 
-NAME = "cupy_backends.cuda.libs.cublas"
-CONSTANTS = {
-    "CUBLAS_OP_N": 0,
-    "CUBLAS_OP_T": 1,
-    "CUBLAS_OP_C": 2,
-    "CUBLAS_POINTER_MODE_HOST": 0,
-    "CUBLAS_POINTER_MODE_DEVICE": 1,
-    "CUBLAS_DEFAULT_MATH": 0,
-    "CUBLAS_TENSOR_OP_MATH": 1,
-    "CUBLAS_PEDANTIC_MATH": 2,
-    "CUBLAS_TF32_TENSOR_OP_MATH": 3,
-    "CUBLAS_GEMM_DEFAULT": -1,
-    "CUBLAS_GEMM_DEFAULT_TENSOR_OP": 99,
-    "CUBLAS_COMPUTE_16F": 64,
-    "CUBLAS_COMPUTE_16F_PEDANTIC": 65,
-    "CUBLAS_COMPUTE_32F": 68,
-    "CUBLAS_COMPUTE_32F_PEDANTIC": 69,
-    "CUBLAS_COMPUTE_64F": 70,
-    "CUBLAS_COMPUTE_64F_PEDANTIC": 71,
-    "CUBLAS_COMPUTE_32I": 72,
-    "CUBLAS_COMPUTE_32F_FAST_16F": 74,
-    "CUBLAS_COMPUTE_32F_FAST_16BF": 75,
-    "CUBLAS_COMPUTE_32F_FAST_TF32": 77,
-}
-TF32 = CONSTANTS["CUBLAS_COMPUTE_32F_FAST_TF32"]
+VERSION = 120900
+POINTERS_TO_DEVICE = 1  # CUBLAS_POINTER_MODE_DEVICE
+TF32_MATH = 3  # CUBLAS_TF32_TENSOR_OP_MATH
+WORKSPACE_ALIGNMENT = 256
+OVERWRITTEN = 4096  # bytes of the workspace, at most
+TF32 = 77  # CUBLAS_COMPUTE_32F_FAST_TF32
 TYPES = {0: np.dtype("f4"), 1: np.dtype("f8"), 2: np.dtype("f2")}  # cudaDataType
 COMPUTE_TYPES = TYPES | {  # CuPy names some by the type of number, as older cuBLAS did
     64: np.dtype("f2"),
@@ -53,8 +45,26 @@ COMPUTE_TYPES = TYPES | {  # CuPy names some by the type of number, as older cuB
 }
 
 
-class CUBLASError(RuntimeError):
-    """What cuBLAS answers when it refuses a call."""
+NOT_INITIALIZED, INVALID_VALUE, EXECUTION_FAILED = 1, 7, 13
+INTERNAL_ERROR, NOT_SUPPORTED = 14, 15
+
+
+class RefusedError(Exception):
+    """A call that is answered by a status, and why."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+@dataclass
+class Handle:
+    """What cuBLAS keeps for its user."""
+
+    stream: int = 0
+    workspace: tuple[int, int] | None = None  # address and bytes; None for its own
+    pointer_mode: int = 0
+    math_mode: int = 0
 
 
 @dataclass(frozen=True)
@@ -87,14 +97,16 @@ class Matrix:
 
     def check(self, runtime: ctypes.PyDLL) -> None:
         if self.leading < max(1, self.rows):
-            raise CUBLASError(
-                f"CUBLAS_STATUS_INVALID_VALUE: got leading dimension {self.leading} "
-                f"of {self.name}, expected at least its {self.rows} rows"
+            raise RefusedError(
+                INVALID_VALUE,
+                f"got leading dimension {self.leading} of {self.name}, expected at "
+                f"least its {self.rows} rows",
             )
         if not runtime.hostcupy_on_device(self.address, self.span):
-            raise CUBLASError(
-                f"CUBLAS_STATUS_EXECUTION_FAILED: {self.name} of {self.span} bytes at "
-                f"{self.address:#x} is not inside one allocation of device memory"
+            raise RefusedError(
+                EXECUTION_FAILED,
+                f"{self.name} of {self.span} bytes at {self.address:#x} is not inside "
+                "one allocation of device memory",
             )
 
     @property
@@ -124,138 +136,143 @@ def rounded_to_tf32(x: np.ndarray) -> np.ndarray:
     return (kept & np.uint32(0xFFFFE000)).view(np.float32)
 
 
-class Cublas(ModuleType):
-    """The module that CuPy imports in the place of its binding to cuBLAS."""
+class Cublas:
+    """All handles, and the functions that get one.
 
-    CUBLASError = CUBLASError
+    Attributes
+    ----------
+    failing : dict of str to int
+        Functions, by their names in C, that answer with a status and do nothing.
+    """
 
     def __init__(self, runtime: ctypes.PyDLL) -> None:
-        super().__init__(NAME)
         self._runtime = runtime
-        self._pointer_mode = self._math_mode = 0
-        for name, value in CONSTANTS.items():
-            setattr(self, name, value)
-        for letter, dtype in (("s", np.dtype("f4")), ("d", np.dtype("f8"))):
-            for name, function in self._typed(dtype).items():
-                setattr(self, letter + name, function)
+        self._handles: dict[int, Handle] = {}
+        self._next_handle = 0x1000
+        self.failing: dict[str, int] = {}
 
-    def __getattr__(self, name):
-        raise AttributeError(
-            f"hostcupy has no cuBLAS function {name}; add it to {NAME}"
-        )
+    def functions(self) -> dict[str, Callable[..., int]]:
+        """Return the functions of C by name; each returns a status."""
+        found = {
+            "cublasCreate_v2": self.create,
+            "cublasDestroy_v2": self.destroy,
+            "cublasGetVersion_v2": lambda handle, out: _store(out, VERSION),
+            "cublasSetStream_v2": self.set_stream,
+            "cublasGetStream_v2": lambda handle, out: _store(out, handle.stream),
+            "cublasSetWorkspace_v2": self.set_workspace,
+            "cublasSetPointerMode_v2": _setter("pointer_mode"),
+            "cublasGetPointerMode_v2": lambda h, out: _store(out, h.pointer_mode),
+            "cublasSetMathMode": _setter("math_mode"),
+            "cublasGetMathMode": lambda h, out: _store(out, h.math_mode),
+            "cublasGemmEx": self.gemm_ex,
+            "cublasGemmStridedBatchedEx": self.gemm_strided_batched_ex,
+        }
+        for letter, dtype in (("S", np.dtype("f4")), ("D", np.dtype("f8"))):
+            typed = Typed(self, dtype)
+            found |= {
+                f"cublas{letter}gemm_v2": typed.gemm,
+                f"cublas{letter}gemmStridedBatched": typed.gemm_strided_batched,
+                f"cublas{letter}gemv_v2": typed.gemv,
+                f"cublas{letter}dot_v2": typed.dot,
+            }
+        return {name: self._answering(name, f) for name, f in found.items()}
 
-    def create(self):
-        return 1
+    def _answering(self, name: str, function: Callable) -> Callable[..., int]:
+        """Return the function as C has it: handles are numbers, errors statuses."""
 
-    def destroy(self, handle):
-        pass
+        def call(first: Any, *rest: Any) -> int:
+            try:
+                if name in self.failing:
+                    raise RefusedError(self.failing[name], "as the test wants it")
+                if name != "cublasCreate_v2":
+                    if first not in self._handles:
+                        raise RefusedError(
+                            NOT_INITIALIZED, f"there is no handle {first}"
+                        )
+                    if name == "cublasDestroy_v2":
+                        rest = (first,)
+                    first = self._handles[first]
+                function(first, *rest)
+            except RefusedError as refused:
+                print(f"{name}: {refused}", file=sys.stderr)  # noqa: T201
+                return refused.status
+            except Exception:
+                traceback.print_exc()
+                return INTERNAL_ERROR
+            return 0
 
-    def getVersion(self, handle):
-        return 120900
+        return call
 
-    def setStream(self, handle, stream):
-        pass  # every call is work of CuPy's current stream
+    def create(self, out):
+        self._refuse_capture()
+        self._handles[self._next_handle] = Handle()
+        out[0] = self._next_handle
+        self._next_handle += 1
 
-    def setPointerMode(self, handle, mode):
-        self._pointer_mode = mode
+    def destroy(self, handle, number):
+        self._refuse_capture()
+        del self._handles[number]
 
-    def getPointerMode(self, handle):
-        return self._pointer_mode
+    def _refuse_capture(self):
+        # Handles have memory, and to free it means to wait for the device.
+        if self._runtime.hostcupy_break_capture():
+            raise RefusedError(NOT_INITIALIZED, "a stream is being captured")
 
-    def setMathMode(self, handle, mode):
-        self._math_mode = mode
+    def set_stream(self, handle, stream):
+        handle.stream, handle.workspace = stream or 0, None
 
-    def getMathMode(self, handle):
-        return self._math_mode
+    def set_workspace(self, handle, address, size):
+        if (address or 0) % WORKSPACE_ALIGNMENT:
+            raise RefusedError(
+                INVALID_VALUE,
+                f"got a workspace at {address:#x}, expected a multiple of "
+                f"{WORKSPACE_ALIGNMENT}",
+            )
+        if size and not self._runtime.hostcupy_on_device(address or 0, size):
+            raise RefusedError(
+                INVALID_VALUE, f"a workspace of {size} bytes is not in device memory"
+            )
+        handle.workspace = (address or 0, size)
 
     # fmt: off
-    def gemmEx(self, handle, transa, transb, m, n, k, alpha, A, Atype, lda, B, Btype,
-               ldb, beta, C, Ctype, ldc, compute, algorithm):
-        self.gemmStridedBatchedEx(
+    def gemm_ex(self, handle, transa, transb, m, n, k, alpha, A, Atype, lda, B, Btype,
+                ldb, beta, C, Ctype, ldc, compute, algorithm):
+        self.gemm_strided_batched_ex(
             handle, transa, transb, m, n, k, alpha, A, Atype, lda, 0, B, Btype, ldb, 0,
             beta, C, Ctype, ldc, 0, 1, compute, algorithm)
 
-    def gemmStridedBatchedEx(self, handle, transa, transb, m, n, k, alpha, A, Atype,
-                             lda, strideA, B, Btype, ldb, strideB, beta, C, Ctype, ldc,
-                             strideC, batch, compute, algorithm):
+    def gemm_strided_batched_ex(self, handle, transa, transb, m, n, k, alpha, A, Atype,
+                                lda, strideA, B, Btype, ldb, strideB, beta, C, Ctype,
+                                ldc, strideC, batch, compute, algorithm):
         if compute not in COMPUTE_TYPES:
-            raise CUBLASError(
-                f"CUBLAS_STATUS_NOT_SUPPORTED: got compute type {compute}, "
-                f"expected one of {sorted(COMPUTE_TYPES)}")
+            raise RefusedError(
+                NOT_SUPPORTED,
+                f"got compute type {compute}, expected one of {sorted(COMPUTE_TYPES)}")
         a_shape = (m, k) if transa == 0 else (k, m)
         b_shape = (k, n) if transb == 0 else (n, k)
-        self._multiply(
-            transa, transb, alpha, beta, COMPUTE_TYPES[compute], compute == TF32,
+        self.multiply(
+            handle, transa, transb, alpha, beta, COMPUTE_TYPES[compute],
+            compute == TF32,
             Matrix("A", A, TYPES[Atype], *a_shape, lda, strideA, batch),
             Matrix("B", B, TYPES[Btype], *b_shape, ldb, strideB, batch),
             Matrix("C", C, TYPES[Ctype], m, n, ldc, strideC, batch))
     # fmt: on
 
-    def _typed(self, dtype):
-        """Return the functions of which cuBLAS has one for each type of number."""
-        number = {"f4": 0, "f8": 1}[dtype.str[1:]]
-
-        # fmt: off
-        def gemmStridedBatched(handle, transa, transb, m, n, k, alpha, A, lda, strideA,
-                               B, ldb, strideB, beta, C, ldc, strideC, batch):
-            mode = CONSTANTS["CUBLAS_TF32_TENSOR_OP_MATH"]
-            fast = dtype == np.float32 and self._math_mode == mode
-            compute = TF32 if fast else {"f4": 68, "f8": 70}[dtype.str[1:]]
-            self.gemmStridedBatchedEx(
-                handle, transa, transb, m, n, k, alpha, A, number, lda, strideA, B,
-                number, ldb, strideB, beta, C, number, ldc, strideC, batch, compute, -1)
-
-        def gemm(handle, transa, transb, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc):
-            gemmStridedBatched(handle, transa, transb, m, n, k, alpha, A, lda, 0, B,
-                               ldb, 0, beta, C, ldc, 0, 1)
-
-        def gemv(handle, trans, m, n, alpha, A, lda, x, incx, beta, y, incy):
-            # As matrices of one row, vectors may have steps between their elements:
-            # y = op(A) x is yᵀ = xᵀ op(A)ᵀ.
-            rows, k = (m, n) if trans == 0 else (n, m)
-            self._multiply(
-                0, int(trans == 0), alpha, beta, dtype, False,
-                Matrix("x", x, dtype, 1, k, incx),
-                Matrix("A", A, dtype, m, n, lda),
-                Matrix("y", y, dtype, 1, rows, incy))
-        # fmt: on
-
-        def dot(handle, n, x, incx, y, incy, result):
-            left = Matrix("x", x, dtype, 1, n, incx)
-            right = Matrix("y", y, dtype, 1, n, incy)
-            left.check(self._runtime)
-            right.check(self._runtime)
-            on_device = self._pointer_mode == CONSTANTS["CUBLAS_POINTER_MODE_DEVICE"]
-            self._check_place(result, dtype, on_device)
-
-            def compute():
-                products[Product(1, 1, n, 1, dtype.name, False)] += 1
-                value = left.transposed()[0, :, 0] @ right.transposed()[0, :, 0]
-                _scalar(result, dtype)[0] = value
-
-            self._submit(compute)
-
-        return {
-            "gemm": gemm,
-            "gemmStridedBatched": gemmStridedBatched,
-            "gemv": gemv,
-            "dot": dot,
-        }
-
-    def _multiply(self, transa, transb, alpha, beta, compute, tf32, a, b, c):
-        """C = alpha A B + beta C, as work of the current stream."""
+    def multiply(self, handle, transa, transb, alpha, beta, compute, tf32, a, b, c):
+        """C = alpha A B + beta C, as work of the handle's stream."""
         if not c.rows or not c.columns or not c.batch:
             return
         for operand in (a, b, c):
             operand.check(self._runtime)
         if c.batch > 1 and c.stride < c.leading * (c.columns - 1) + c.rows:
-            raise CUBLASError(
-                f"CUBLAS_STATUS_INVALID_VALUE: got stride {c.stride} between results "
-                f"of {c.leading} × {c.columns}: they overlap"
+            raise RefusedError(
+                INVALID_VALUE,
+                f"got stride {c.stride} between results of {c.leading} × {c.columns}: "
+                "they overlap",
             )
-        on_device = self._pointer_mode == CONSTANTS["CUBLAS_POINTER_MODE_DEVICE"]
+        on_device = handle.pointer_mode == POINTERS_TO_DEVICE
         for pointer in (alpha, beta):
-            self._check_place(pointer, compute, on_device)
+            self.check_place(pointer, compute, on_device)
         alpha, beta = _scalar(alpha, compute), _scalar(beta, compute)
         if not on_device:  # then they are read when the call is made
             alpha, beta = alpha.copy(), beta.copy()
@@ -278,29 +295,107 @@ class Cublas(ModuleType):
             # As in cuBLAS, C is not read for beta = 0 and may hold anything.
             out[...] = result if beta[0] == 0 else result + beta[0] * out
 
-        self._submit(run)
+        self.submit(handle, run)
 
-    def _check_place(self, pointer, dtype, on_device):
+    def check_place(self, pointer, dtype, on_device):
         """Check that a scalar lies where the pointer mode says."""
-        found = bool(self._runtime.hostcupy_on_device(pointer, dtype.itemsize))
+        found = bool(self._runtime.hostcupy_on_device(pointer or 0, dtype.itemsize))
         if found != on_device:
             places = ("the host", "the device")
-            raise CUBLASError(
+            raise RefusedError(
+                INVALID_VALUE,
                 f"got a scalar on {places[found]}, expected one on "
-                f"{places[on_device]}, as setPointerMode said"
+                f"{places[on_device]}, as cublasSetPointerMode said",
             )
 
-    def _submit(self, compute):
+    def check(self, *operands: Matrix) -> None:
+        """Check that all lie in device memory."""
+        for operand in operands:
+            operand.check(self._runtime)
+
+    def submit(self, handle: Handle, compute: Callable[[], None]) -> None:
+        """Let the handle's stream do some work, in the workspace it has now."""
+        workspace = handle.workspace
+        if workspace is None:
+            # Its own is not for graphs: they are to be launched side by side.
+            self._runtime.hostcupy_memory_nodes(handle.stream, 2)
+
         def call():
             try:
+                self._overwrite(*(workspace or (0, 0)))
                 with np.errstate(all="ignore"):
                     compute()
             except Exception as error:
                 return f"cuBLAS: {type(error).__name__}: {error}"
             return ""
 
-        stream = sys.modules["cupy"].cuda.get_current_stream()
-        self._runtime.hostcupy_submit(stream.ptr, call)
+        try:
+            self._runtime.hostcupy_submit(handle.stream, call)
+        except RuntimeError as error:
+            raise RefusedError(EXECUTION_FAILED, str(error)) from None
+
+    def _overwrite(self, address: int, size: int) -> None:
+        if not size:
+            return
+        if not self._runtime.hostcupy_on_device(address, size):
+            raise RuntimeError("the workspace is gone")
+        ctypes.memset(address, 0xFF, min(size, OVERWRITTEN))
+
+
+class Typed:
+    """The functions of which cuBLAS has one for each type of number."""
+
+    def __init__(self, cublas: Cublas, dtype: np.dtype) -> None:
+        self._cublas = cublas
+        self._dtype = dtype
+        self._number = {"f4": 0, "f8": 1}[dtype.str[1:]]
+
+    # fmt: off
+    def gemm(self, handle, transa, transb, m, n, k, alpha, A, lda, B, ldb, beta, C,
+             ldc):
+        self.gemm_strided_batched(handle, transa, transb, m, n, k, alpha, A, lda, 0, B,
+                                  ldb, 0, beta, C, ldc, 0, 1)
+
+    def gemm_strided_batched(self, handle, transa, transb, m, n, k, alpha, A, lda,
+                             strideA, B, ldb, strideB, beta, C, ldc, strideC, batch):
+        fast = self._number == 0 and handle.math_mode == TF32_MATH
+        compute, number = TF32 if fast else (68, 70)[self._number], self._number
+        self._cublas.gemm_strided_batched_ex(
+            handle, transa, transb, m, n, k, alpha, A, number, lda, strideA, B,
+            number, ldb, strideB, beta, C, number, ldc, strideC, batch, compute, -1)
+
+    def gemv(self, handle, trans, m, n, alpha, A, lda, x, incx, beta, y, incy):
+        # As matrices of one row, vectors may have steps between their elements:
+        # y = op(A) x is yᵀ = xᵀ op(A)ᵀ.
+        rows, k = (m, n) if trans == 0 else (n, m)
+        self._cublas.multiply(
+            handle, 0, int(trans == 0), alpha, beta, self._dtype, False,
+            Matrix("x", x, self._dtype, 1, k, incx),
+            Matrix("A", A, self._dtype, m, n, lda),
+            Matrix("y", y, self._dtype, 1, rows, incy))
+    # fmt: on
+
+    def dot(self, handle, n, x, incx, y, incy, result):
+        left = Matrix("x", x, self._dtype, 1, n, incx)
+        right = Matrix("y", y, self._dtype, 1, n, incy)
+        self._cublas.check(left, right)
+        on_device = handle.pointer_mode == POINTERS_TO_DEVICE
+        self._cublas.check_place(result, self._dtype, on_device)
+
+        def compute():
+            products[Product(1, 1, n, 1, self._dtype.name, False)] += 1
+            value = left.transposed()[0, :, 0] @ right.transposed()[0, :, 0]
+            _scalar(result, self._dtype)[0] = value
+
+        self._cublas.submit(handle, compute)
+
+
+def _store(out, value):
+    out[0] = value
+
+
+def _setter(name):
+    return lambda handle, value: setattr(handle, name, value)
 
 
 def _scalar(address, dtype):

@@ -30,6 +30,7 @@ const char *PyUnicode_AsUTF8(PyObject *);
 int PyBytes_AsStringAndSize(PyObject *, char **, ssize_t *);
 void Py_IncRef(PyObject *);
 void Py_DecRef(PyObject *);
+int Py_IsInitialized();
 }
 
 using namespace hostcupy;
@@ -46,7 +47,7 @@ PyObject *runtime_error, *device_properties, *pointer_attributes;
 // What counts() of the Python side returns, in the same order.
 struct Counts {
   uint64_t launches, threads, graphs, mallocs, h2d, d2h, d2d, h2d_bytes, d2h_bytes,
-      synchronisations, used, peak;
+      synchronisations, memory_nodes, used, peak;
 } counts;
 
 PyObject *none() { return Py_BuildValue(""); }
@@ -65,6 +66,18 @@ PyObject *error(const std::string &message) {
 }
 
 PyObject *answer(int status) { return status ? cuda_error(status) : none(); }
+
+// Functions that shall fail, by name, and with which status.
+std::map<std::string, int> failing;
+
+// Whether a function shall fail; the error is set then.
+bool fails(const char *name) {
+  auto found = failing.find(name);
+  if (found == failing.end()) return false;
+  cuda_error(found->second);
+  return true;
+}
+bool idle;  // kernels are counted and not run, to see what the host needs
 
 // A kernel's fault shows at its launch or, where it ran later, when that is awaited.
 std::string pending_fault;
@@ -210,6 +223,8 @@ struct Copy {
   }
 };
 
+// It waits, which a capture forbids. (CUDA lets it pass beside a relaxed capture of a
+// stream made as non-blocking; here it never does.)
 PyObject *copy_now(Copy copy, int kind) {
   if (!copy.agrees_with(kind)) return cuda_error(INVALID_VALUE);
   if (streams.capturing()) return cuda_error(streams.broken(CAPTURE_IMPLICIT));
@@ -248,6 +263,10 @@ PyObject *fill(Address address, int value, size_t bytes, Address stream) {
 }
 
 Address allocate(size_t bytes) {
+  if (Status status = streams.unsafe()) {
+    cuda_error(status);
+    return 0;
+  }
   Address address = memory.allocate(bytes);
   if (address)
     counts.mallocs++;
@@ -260,7 +279,9 @@ Address allocate(size_t bytes) {
 struct Callable {
   PyObject *object;
   explicit Callable(PyObject *object) : object(object) { Py_IncRef(object); }
-  ~Callable() { Py_DecRef(object); }
+  ~Callable() {
+    if (Py_IsInitialized()) Py_DecRef(object);  // a graph may outlive Python
+  }
 };
 
 }  // namespace
@@ -276,9 +297,12 @@ void hostcupy_set_up(PyObject *error, PyObject *properties, PyObject *attributes
   for (PyObject *kept : {error, properties, attributes}) Py_IncRef(kept);
 }
 
+void hostcupy_idle(int idle_) { idle = idle_; }
+
 void hostcupy_configure(int lazy, int tight, size_t limit) {
   streams.abandon_capture();
   streams.finish_all();
+  failing.clear();
   pending_fault.clear();
   streams.lazy = lazy;
   memory.tight = tight;
@@ -288,6 +312,9 @@ void hostcupy_configure(int lazy, int tight, size_t limit) {
 void hostcupy_thread_order(int order) {
   thread_order = static_cast<ThreadOrder>(order);
 }
+
+// Let a function answer with this status from now on.
+void hostcupy_fail(const char *name, int status) { failing[name] = status; }
 
 void hostcupy_counts(Counts *result) {
   counts.used = memory.used;
@@ -311,6 +338,18 @@ PyObject *hostcupy_launches() {
 
 int hostcupy_on_device(Address address, size_t bytes) {
   return memory.contains(address, bytes);
+}
+
+// Note that a library did what a capture forbids; return whether there was a capture.
+int hostcupy_break_capture() {
+  bool capturing = streams.capturing();
+  streams.broken(CAPTURE_UNSUPPORTED);
+  return capturing;
+}
+
+// Note nodes that allocate or free memory, if the stream is captured.
+void hostcupy_memory_nodes(Address stream, int nodes) {
+  if (streams.capturing(stream)) counts.memory_nodes += nodes;
 }
 
 // Let a stream call a Python function, which returns what went wrong, or "".
@@ -374,16 +413,23 @@ PyObject *runtime_deviceSynchronize(int) {
 // ------------------------------------------------------------------ memory
 
 Address runtime_malloc(size_t bytes, int) { return allocate(bytes); }
-Address runtime_mallocAsync(size_t bytes, Address, int) { return allocate(bytes); }
+
+Address runtime_mallocAsync(size_t bytes, Address stream, int) {
+  hostcupy_memory_nodes(stream, 1);
+  return allocate(bytes);
+}
+
 Address runtime_mallocManaged(size_t bytes, int, void *) { return allocate(bytes); }
 
 PyObject *runtime_free(Address address, int) {
+  if (Status status = streams.unsafe()) return cuda_error(status);
   streams.finish_all();
   memory.release(address);
   return none();
 }
 
 PyObject *runtime_freeAsync(Address address, Address stream, int) {
+  hostcupy_memory_nodes(stream, 1);
   return answer(streams.submit(stream, [=] { memory.release(address); }));
 }
 
@@ -393,12 +439,18 @@ PyObject *runtime_memGetInfo(int) {
 }
 
 Address runtime_hostAlloc(size_t bytes, unsigned, int) {
+  if (fails("hostAlloc")) return 0;
+  if (Status status = streams.unsafe()) {
+    cuda_error(status);
+    return 0;
+  }
   Address address = pinned.allocate(bytes);
   if (!address) cuda_error(OUT_OF_MEMORY);
   return address;
 }
 
 PyObject *runtime_freeHost(Address address, int) {
+  if (Status status = streams.unsafe()) return cuda_error(status);
   streams.finish_all();
   pinned.release(address);
   return none();
@@ -432,6 +484,7 @@ PyObject *runtime_memset(Address address, int value, size_t bytes, int) {
 
 PyObject *runtime_memsetAsync(Address address, int value, size_t bytes, Address stream,
                               int) {
+  if (idle) return none();
   return fill(address, value, bytes, stream);
 }
 
@@ -458,8 +511,14 @@ PyObject *runtime_streamSynchronize(Address stream, int) {
   return answer_or_fault(streams.synchronise(stream));
 }
 
+// Of a query; that something is not done yet is no error.
+PyObject *asked(int status) {
+  bool error = status != SUCCESS && status != NOT_READY;
+  return error ? cuda_error(status) : Py_BuildValue("i", status);
+}
+
 PyObject *runtime_streamQuery(Address stream, int) {
-  return Py_BuildValue("i", streams.busy(stream) ? NOT_READY : SUCCESS);
+  return asked(streams.query(stream));
 }
 
 PyObject *runtime_streamWaitEvent(Address stream, Address event, int, void *) {
@@ -486,7 +545,7 @@ PyObject *runtime_eventRecord(Address event, Address stream, int) {
 }
 
 PyObject *runtime_eventQuery(Address event, int) {
-  return Py_BuildValue("i", streams.done(event) ? SUCCESS : NOT_READY);
+  return asked(streams.query_event(event));
 }
 
 PyObject *runtime_eventSynchronize(Address event, int) {
@@ -500,8 +559,14 @@ float runtime_eventElapsedTime(Address start, Address end, int) {
 
 // ------------------------------------------------------------------ graphs
 
-PyObject *runtime_streamBeginCapture(Address stream, int, void *) {
-  return answer(streams.begin_capture(stream));
+PyObject *runtime_streamBeginCapture(Address stream, int given, void *optional) {
+  // Cython: how many arguments with a default follow, and the first of them.
+  struct Optional {
+    int given, mode;
+  };
+  auto *options = static_cast<Optional *>(optional);
+  int mode = options && options->given ? options->mode : CAPTURE_RELAXED;
+  return answer(streams.begin_capture(stream, mode));
 }
 
 Address runtime_streamEndCapture(Address, int) {
@@ -511,12 +576,14 @@ Address runtime_streamEndCapture(Address, int) {
 }
 
 Address runtime_graphInstantiate(Address graph, int) {
+  if (fails("graphInstantiate")) return 0;
   return streams.instantiate(graph);
 }
 
 PyObject *runtime_graphUpload(Address, Address, int) { return none(); }
 
 PyObject *runtime_graphLaunch(Address graph, Address stream, int) {
+  if (fails("graphLaunch")) return nullptr;
   counts.graphs++;
   return answer_or_fault(streams.launch_graph(graph, stream));
 }
@@ -607,6 +674,10 @@ PyObject *driver_launchKernel(Address handle, unsigned grid_x, unsigned grid_y,
                               unsigned grid_z, unsigned block_x, unsigned block_y,
                               unsigned block_z, unsigned dynamic_bytes, Address stream,
                               Address arguments, Address, int) {
+  if (idle) {
+    counts.launches++;
+    return none();
+  }
   auto &function = *reinterpret_cast<Function *>(handle);
   dim3 grid(grid_x, grid_y, grid_z), block(block_x, block_y, block_z);
   std::string wrong = wrong_launch(function, grid, block, dynamic_bytes);

@@ -30,7 +30,12 @@ enum Status {
   CAPTURE_INVALIDATED = 901,
   CAPTURE_ISOLATION = 905,
   CAPTURE_IMPLICIT = 906,
+  CAPTURED_EVENT = 907,
 };
+
+// How much a capture forbids. Relaxed, which is CuPy's default, allows what allocates
+// or asks without waiting; the others do not.
+enum CaptureMode { CAPTURE_GLOBAL = 0, CAPTURE_THREAD_LOCAL = 1, CAPTURE_RELAXED = 2 };
 
 constexpr Address DEFAULT_STREAM = 0;
 
@@ -49,16 +54,27 @@ class Streams {
   }
 
   bool blocking(Address stream) { return streams_[same(stream)].blocking; }
-  bool busy(Address stream) { return !streams_[same(stream)].waiting.empty(); }
+  Status query(Address stream) {
+    if (capturing(stream)) return broken(CAPTURE_UNSUPPORTED);
+    if (Status status = unsafe()) return status;
+    return streams_[same(stream)].waiting.empty() ? SUCCESS : NOT_READY;
+  }
   bool capturing() const { return capture_ != nullptr; }
   bool capturing(Address stream) const {
     return capture_ && capture_->streams.count(same(stream));
+  }
+
+  // What calls answer that a capture forbids unless it is relaxed.
+  Status unsafe() {
+    if (!capture_ || capture_->mode == CAPTURE_RELAXED) return SUCCESS;
+    return broken(CAPTURE_UNSUPPORTED);
   }
 
   // Hand an operation to a stream: it is captured, done now or kept for later.
   Status submit(Address stream, Operation operation) {
     stream = same(stream);
     if (capturing(stream)) {
+      if (capture_->broken) return CAPTURE_INVALIDATED;
       capture_->operations.push_back(std::move(operation));
       return SUCCESS;
     }
@@ -141,14 +157,19 @@ class Streams {
   Status synchronise_event(Address event) {
     auto awaited = events_[event];
     if (!awaited || !awaited->recorded) return SUCCESS;
-    if (awaited->captured) return broken(CAPTURE_UNSUPPORTED);
+    if (awaited->captured) return broken(CAPTURED_EVENT);
+    if (capture_) return broken(CAPTURE_UNSUPPORTED);
     finish_until(awaited->stream, awaited->position);
     return SUCCESS;
   }
 
-  bool done(Address event) {
+  Status query_event(Address event) {
     auto asked = events_[event];
-    return !asked || !asked->recorded || streams_[asked->stream].done >= asked->position;
+    if (asked && asked->captured) return broken(CAPTURED_EVENT);
+    if (Status status = unsafe()) return status;
+    bool done =
+        !asked || !asked->recorded || streams_[asked->stream].done >= asked->position;
+    return done ? SUCCESS : NOT_READY;
   }
 
   float milliseconds_between(Address start, Address end) {
@@ -159,11 +180,12 @@ class Streams {
 
   // ---------------------------------------------------------------- graphs
 
-  Status begin_capture(Address stream) {
+  Status begin_capture(Address stream, int mode) {
     if (capture_) return broken(CAPTURE_UNSUPPORTED);
     if (same(stream) == DEFAULT_STREAM) return CAPTURE_UNSUPPORTED;
     capture_ = std::make_unique<Capture>();
     capture_->streams.insert(same(stream));
+    capture_->mode = static_cast<CaptureMode>(mode);
     return SUCCESS;
   }
 
@@ -215,6 +237,7 @@ class Streams {
   struct Capture {
     std::set<Address> streams;
     Operations operations;
+    CaptureMode mode = CAPTURE_GLOBAL;
     bool broken = false;
   };
 

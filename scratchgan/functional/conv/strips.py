@@ -25,6 +25,9 @@ but the images, each row of pixels KW / stride times; im2col, which is the case 
 and A = 1, copies them KH / stride times that. The price is that y is read and written
 A times. `_cut` counts both and takes what moves fewer bytes.
 
+The weight gradient of a convolution is a product with the strips that its output was a
+product with. They are kept for it where they are small beside the memory of the GPU.
+
 Symbols: N images, C_in and C_out channels, outputs OH×OW, I = OH + A - 1 strips of
 J = OW windows. Strips are (I, J, N, P, K, C_in), weights (KH, KW, C_in, C_out). Results
 have the memory order (H, W, N, C), images inside, in which the windows of all images
@@ -32,10 +35,12 @@ under a row of outputs are one matrix.
 """
 
 from functools import cache
+from types import ModuleType
 
 from scratchgan.backend import Array, get_array_module
 from scratchgan.functional.conv.shapes import Padding, Pair, conv_output_size
-from scratchgan.kernels.arrays import packed_copy
+from scratchgan.kernels.arrays import add_to, packed_copy
+from scratchgan.kernels.launch import has_kernels
 from scratchgan.kernels.products import multiply, product
 from scratchgan.kernels.strips import Strips, from_strips, to_strips
 
@@ -46,12 +51,24 @@ An estimate, from data sheets and the launch latency that NVIDIA documents; it d
 only between one product and several.
 """
 
+KEPT_SHARE = 0.01
+"""Of a GPU's memory: strips of a layer that take more are made again for backward."""
+
 
 def conv2d(x: Array, weight: Array, stride: Pair, padding: Padding) -> Array:
     """Convolve; see `primitives`."""
+    return conv2d_and_strips(x, weight, stride, padding)[0]
+
+
+def conv2d_and_strips(
+    x: Array, weight: Array, stride: Pair, padding: Padding
+) -> tuple[Array, Array | None]:
+    """Return `conv2d`, and x's strips to keep for `conv2d_gradients`, if they may."""
     size = conv_output_size(x.shape[2:], weight.shape[2:], stride, padding)
     cut = _cut(len(x), *weight.shape, size, stride, padding)
-    return _correlate(to_strips(x, cut), weight, cut, size)
+    strips = to_strips(x, cut)
+    y = _correlate(strips, weight, cut, size)
+    return y, strips if _may_be_kept(strips) else None
 
 
 def conv2d_input_grad(
@@ -86,13 +103,23 @@ def conv2d_gradients(
     padding: Padding,
     need_dx: bool,
     need_dweight: bool,
+    *,
+    total: Array | None = None,
+    strips: Array | None = None,
 ) -> tuple[Array | None, Array | None]:
-    """Return (dx, dweight), of which None where it is not needed."""
+    """Return (dx, dweight), of which None where it is not needed.
+
+    If there is a ``total``, dweight is added to it, and a view of it is returned.
+    ``strips`` are those of x, if they were kept.
+    """
     dx = dweight = None
     if need_dx:
         dx = conv2d_input_grad(dy, weight, x.shape[2:], stride, padding)
     if need_dweight:
-        dweight = conv2d_weight_grad(x, dy, weight.shape[2:], stride, padding)
+        cut = _cut(len(x), *weight.shape, dy.shape[2:], stride, padding)
+        if strips is None:
+            strips = to_strips(x, cut)
+        dweight = _weight_grad(strips, dy, weight.shape, cut, total)
     return dx, dweight
 
 
@@ -104,14 +131,19 @@ def conv_transpose2d_gradients(
     padding: Padding,
     need_dx: bool,
     need_dweight: bool,
+    *,
+    total: Array | None = None,
 ) -> tuple[Array | None, Array | None]:
-    """Return (dx, dweight) of a transposed convolution, from the same strips of dy."""
+    """Return (dx, dweight) of a transposed convolution, from the same strips of dy.
+
+    ``total`` as in `conv2d_gradients`.
+    """
     size = x.shape[2:]
     cut = _cut(len(x), *weight.shape, size, stride, padding)
     strips = to_strips(dy, cut)
     return (
         _correlate(strips, weight, cut, size) if need_dx else None,
-        _weight_grad(strips, x, weight.shape, cut) if need_dweight else None,
+        _weight_grad(strips, x, weight.shape, cut, total) if need_dweight else None,
     )
 
 
@@ -126,15 +158,26 @@ def _correlate(strips: Array, weight: Array, cut: Strips, size: Pair) -> Array:
 
 
 def _weight_grad(
-    strips: Array, dy: Array, weight_shape: tuple[int, ...], cut: Strips
+    strips: Array,
+    dy: Array,
+    weight_shape: tuple[int, ...],
+    cut: Strips,
+    total: Array | None = None,
 ) -> Array:
-    """Return dw (C_out, C_in, KH, KW) for dy (N, C_out, OH, OW)."""
+    """Return dw (C_out, C_in, KH, KW) for dy (N, C_out, OH, OW), or total with it."""
     C_out, C_in, KH, KW = weight_shape
+    if total is None:
+        taps = get_array_module(dy).empty((KH, KW, C_in, C_out), dy.dtype)
+    else:
+        taps = total.transpose(2, 3, 1, 0)  # its memory, if the taps lie first in it
+        if not taps.flags.c_contiguous:
+            add_to(total, _weight_grad(strips, dy, weight_shape, cut))
+            return total
     dy = _pixels(dy)  # (OH·OW·N, C_out)
-    dweight = get_array_module(dy).empty((KH, KW, C_in, C_out), dy.dtype)
-    for a, dw_a in enumerate(_row_groups(dweight, cut)):  # views: each product sets one
-        multiply(_under(strips, a, len(dy), len(dw_a)).T, dy, dw_a)
-    return dweight.transpose(3, 2, 0, 1)  # (C_out, C_in, KH, KW)
+    for a, taps_a in enumerate(_row_groups(taps, cut)):  # views, one product each
+        under = _under(strips, a, len(dy), len(taps_a))
+        multiply(under.T, dy, taps_a, add=total is not None)
+    return taps.transpose(3, 2, 0, 1)  # (C_out, C_in, KH, KW)
 
 
 @cache
@@ -165,6 +208,23 @@ def _cut(
     return Strips(OH + A - 1, OW, P, KW, *stride, padding.top, padding.left)
 
 
+def _may_be_kept(strips: Array) -> bool:
+    """Return whether strips are on a GPU and small beside its memory."""
+    if not has_kernels(strips):
+        return False
+    cupy = get_array_module(strips)
+    limit = cupy.get_default_memory_pool().get_limit()
+    return strips.nbytes <= KEPT_SHARE * _memory(cupy, strips.data.device_id, limit)
+
+
+@cache
+def _memory(cupy: ModuleType, device: int, limit: int) -> int:
+    """Return the bytes of a GPU's memory, or the limit of what may be used of it."""
+    with cupy.cuda.Device(device):
+        _, total = cupy.cuda.runtime.memGetInfo()
+    return min(total, limit or total)
+
+
 def _under(strips: Array, a: int, rows: int, values: int) -> Array:
     """Return what the a-th part of the kernel lies on, a row for each window.
 
@@ -185,6 +245,8 @@ def _kernel_rows(weight: Array, cut: Strips) -> list[Array]:
 def _row_groups(taps: Array, cut: Strips) -> list[Array]:
     """Return views of (KH, KW, C_in, C_out) by P kernel rows, (P·KW·C_in, C_out)."""
     KH, _, _, C_out = taps.shape
+    if cut.P == KH:
+        return [taps.reshape(-1, C_out)]
     return [taps[a : a + cut.P].reshape(-1, C_out) for a in range(0, KH, cut.P)]
 
 

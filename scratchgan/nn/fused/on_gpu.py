@@ -26,15 +26,18 @@ class GpuContext(NamedTuple):
     ----------
     x : array
         Input of the operation.
+    kept : array or None
+        What the operation made of it and can use again.
     a : array
         Its output.
     y : array
-        Output of the activation.
+        Output of the activation. After normalisation it is computed again.
     statistics : Statistics or None
         What a was normalised with.
     """
 
     x: Array
+    kept: Array | None
     a: Array
     y: Array
     statistics: norm_kernels.Statistics | None
@@ -80,7 +83,7 @@ class FusedOnGpu:
         """Return y alone."""
         if not self.in_eval:
             return self.forward(x)[0]
-        norm, a = self._norm, self._operate(x)
+        norm, (a, _) = self._norm, self._operate(x)
         scale = (norm.running_var + norm.eps) ** -0.5  # (C,)
         if norm.gamma is not None:
             scale = norm.gamma.data * scale
@@ -92,10 +95,10 @@ class FusedOnGpu:
 
     def forward(self, x: Array) -> tuple[Array, GpuContext]:
         """Return y = f(norm(operation(x))) and what backward needs."""
-        norm, a = self._norm, self._operate(x)  # (N, C, OH, OW) or (N, F)
+        norm, (a, kept) = self._norm, self._operate(x)  # a (N, C, OH, OW) or (N, F)
         if norm is None:
             y = a if self._code.is_identity else kernels.activate(a, self._code)
-            return y, GpuContext(x, a, y, None)
+            return y, GpuContext(x, kept, a, y, None)
 
         norm.expect(a)
         a = norm_kernels.channels_last(a)
@@ -111,7 +114,7 @@ class FusedOnGpu:
         y = norm_kernels.normalise_activate(
             a, statistics.scale, statistics.shift, self._code
         )
-        return y, GpuContext(x, a, y, statistics)
+        return y, GpuContext(x, kept, a, y, statistics)
 
     def backward(
         self, dy: Array, ctx: GpuContext, *, need_dx: bool, need_dparams: bool
@@ -122,7 +125,6 @@ class FusedOnGpu:
             wanted = need_dparams and norm.gamma is not None
             da = norm_kernels.norm_activation_back(
                 dy,
-                ctx.y,
                 ctx.a,
                 ctx.statistics,
                 norm.gamma.grad if wanted else None,
@@ -136,17 +138,17 @@ class FusedOnGpu:
         if layer.bias is not None and need_dparams:
             layer.bias.grad += da.sum(axis=(0, *range(2, da.ndim)))
         return self._operation.backward(
-            ctx.x, da, layer.weight.data, need_dx, need_dparams
+            ctx.x, da, layer.weight.data, need_dx, need_dparams, ctx.kept
         )
 
-    def _operate(self, x: Array) -> Array:
-        """Return the operation's output, with its bias."""
+    def _operate(self, x: Array) -> tuple[Array, Array | None]:
+        """Return the operation's output, with its bias, and what it keeps."""
         layer = self._layer
         layer.expect(x)
-        a = self._operation.forward(x, layer.weight.data)
-        if layer.bias is None:
-            return a
-        return a + layer.bias.data.reshape(-1, *(1 for _ in a.shape[2:]))
+        a, kept = self._operation.forward_keeping(x, layer.weight.data)
+        if layer.bias is not None:
+            a = a + layer.bias.data.reshape(-1, *(1 for _ in a.shape[2:]))
+        return a, kept
 
 
 def code_of(act: Layer) -> ActivationCode | None:

@@ -9,9 +9,8 @@ by chunk, takes a gradient that is still to be computed, and keeps transformed w
 import operator
 from types import ModuleType
 
-import numpy as np
-
 from scratchgan.backend import Array
+from scratchgan.functional.conv import strips
 from scratchgan.functional.conv.chunked import (
     Images,
     Then,
@@ -24,10 +23,9 @@ from scratchgan.functional.parallel import (
     run_chunks,
     update_in_parts,
 )
-from scratchgan.kernels.arrays import add_to
 from scratchgan.kernels.products import multiply, product
 from scratchgan.nn.conv import Convolution, ConvTranspose2d
-from scratchgan.nn.layer import Layer, Parameter
+from scratchgan.nn.layer import Layer
 from scratchgan.nn.linear import Linear
 
 
@@ -51,8 +49,21 @@ class ConvolutionOperation:
             return module.conv2d_input_grad(x, weight, size, *settings)
         return module.conv2d(x, weight, *settings)
 
+    def forward_keeping(self, x: Array, weight: Array) -> tuple[Array, Array | None]:
+        """Return a, and what `backward` can use again; for arrays on a GPU."""
+        if self._transposed:
+            return self.forward(x, weight), None
+        layer = self._layer
+        return strips.conv2d_and_strips(x, weight, layer.stride, layer.padding)
+
     def backward(
-        self, x: Array, da: Images, weight: Weight, need_dx: bool, need_dparams: bool
+        self,
+        x: Array,
+        da: Images,
+        weight: Weight,
+        need_dx: bool,
+        need_dparams: bool,
+        kept: Array | None = None,
     ) -> Array | None:
         """Return dx, and add the weight's gradient."""
         layer, module = self._layer, self.module(x)
@@ -61,11 +72,15 @@ class ConvolutionOperation:
             if self._transposed
             else module.conv2d_gradients
         )
-        dx, dweight = gradients(
-            x, da, weight, layer.stride, layer.padding, need_dx, need_dparams
-        )
+        arguments = x, da, weight, layer.stride, layer.padding, need_dx, need_dparams
+        if module is strips:
+            # Its products add to the gradient where that lies in memory.
+            known = {} if kept is None else {"strips": kept}
+            dx, _ = gradients(*arguments, total=layer.weight.grad, **known)
+            return dx
+        dx, dweight = gradients(*arguments)
         if need_dparams:
-            _add(layer.weight, dweight)
+            update_in_parts(operator.iadd, layer.weight.grad, dweight)
         return dx
 
 
@@ -87,8 +102,18 @@ class LinearOperation:
             )
         return a
 
+    def forward_keeping(self, x: Array, weight: Array) -> tuple[Array, None]:
+        """Return a, and nothing else that `backward` could use."""
+        return self.forward(x, weight), None
+
     def backward(
-        self, x: Array, da: Images, weight: Weight, need_dx: bool, need_dparams: bool
+        self,
+        x: Array,
+        da: Images,
+        weight: Weight,
+        need_dx: bool,
+        need_dparams: bool,
+        kept: None = None,
     ) -> Array | None:
         """Return dx, and add the weight's gradient."""
         da = whole(da).reshape(len(x), -1)  # (N, F_out)
@@ -105,11 +130,3 @@ def operation_of(layer: Layer) -> Operation:
     if isinstance(layer, Linear):
         return LinearOperation(layer)
     return ConvolutionOperation(layer)
-
-
-def _add(parameter: Parameter, gradient: Array) -> None:
-    """Add to a parameter's gradient, on all cores or in one kernel."""
-    if isinstance(gradient, np.ndarray):
-        update_in_parts(operator.iadd, parameter.grad, gradient)
-    else:
-        add_to(parameter.grad, gradient)

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ from scratchgan.datasets.loader import WINDOW_BYTES
 from scratchgan.functional.parallel import one_blas_thread
 from scratchgan.models.architecture import Stage, plan_discriminator, plan_generator
 from scratchgan.training.config import TrainConfig
-from scratchgan.training.forecast.trial import make_random_step
+from scratchgan.training.forecast.trial import make_random_step, steady_step
 from scratchgan.training.run.state import TrainingState, new_state
 
 PROBE_BATCHES = (4, 16)
@@ -85,19 +86,24 @@ def measure_step_seconds(config: TrainConfig, device: Device) -> float:
     # As `train` computes, and whatever the learning rate makes of the numbers.
     with one_blas_thread(), np.errstate(all="ignore"):
         if device.kind == "gpu":
-            return _best_time(state, device, config.batch_size)
+            with device.stream():
+                step = steady_step(state, device, config.batch_size)
+                return min(_seconds(step) for _ in range(2))
         small, large = PROBE_BATCHES
-        _timed_step(state, device, small)  # first calls load code and memory
+        make_random_step(state, device, small)  # first calls load code and memory
         seconds = {size: _best_time(state, device, size) for size in PROBE_BATCHES}
     slope = max(0.0, (seconds[large] - seconds[small]) / (large - small))
     return seconds[large] + slope * (config.batch_size - large)
 
 
 def _best_time(state: TrainingState, device: Device, size: int) -> float:
-    return min(_timed_step(state, device, size) for _ in range(2))
+    def step() -> None:
+        make_random_step(state, device, size)
+
+    return min(_seconds(step) for _ in range(2))
 
 
-def _timed_step(state: TrainingState, device: Device, size: int) -> float:
+def _seconds(step: Callable[[], None]) -> float:
     start = time.perf_counter()
-    make_random_step(state, device, size)
+    step()
     return time.perf_counter() - start

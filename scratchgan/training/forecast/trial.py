@@ -1,12 +1,18 @@
 """A training step on random images, to see what it takes."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from scratchgan.backend import Device
 from scratchgan.functional.labels import one_hot
 from scratchgan.models.latent import draw_latent
 from scratchgan.training.config import TrainConfig
-from scratchgan.training.recorded_step import WARM_UP_STEPS, RecordedStep
+from scratchgan.training.recorded_step import (
+    WARM_UP_STEPS,
+    RecordedStep,
+    is_to_be_recorded,
+)
 from scratchgan.training.run.state import TrainingState
 from scratchgan.training.step import Batch, StepSettings, train_step
 
@@ -23,21 +29,32 @@ def make_random_step(state: TrainingState, device: Device, size: int) -> None:
     float(losses.loss_g)  # a GPU has finished only when a number comes back
 
 
-def make_recorded_steps(state: TrainingState, device: Device, size: int) -> int:
-    """Make steps until one was recorded; return the bytes that the graph takes."""
+def steady_step(state: TrainingState, device: Device, size: int) -> Callable[[], None]:
+    """Return what a run on a GPU does again and again, its first steps being made.
+
+    It makes a step on ``size`` random images, and waits until it is done. The current
+    stream must be that of ``device.stream()``.
+    """
     config, rng = state.config, np.random.default_rng(0)
-    with device.stream():
-        step = RecordedStep(
-            state.gan,
-            device,
-            lambda count: draw_latent(config.network, count, rng),
-            StepSettings.of(config),
-            size,
-        )
-        for _ in range(WARM_UP_STEPS + 1):
-            losses = step(_same_batches(state, device, size, rng))
-        float(losses.loss_g)
-    return step.memory_bytes
+    if not is_to_be_recorded(config, device):
+        make_random_step(state, device, size)
+        return lambda: make_random_step(state, device, size)
+    batches = _same_batches(state, device, size, rng)
+    step = RecordedStep(
+        state.gan,
+        device,
+        lambda count: draw_latent(config.network, count, rng),
+        StepSettings.of(config),
+        size,
+        report=lambda line: None,  # the run itself will say it
+    )
+
+    def make_step() -> None:
+        float(step(batches).loss_g)
+
+    for _ in range(WARM_UP_STEPS + 1):
+        make_step()
+    return make_step
 
 
 def random_batch(

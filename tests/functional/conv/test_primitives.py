@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scratchgan.backend import to_host
 from scratchgan.functional import parallel
 from scratchgan.functional.conv import fast as conv_fast
 from scratchgan.functional.conv import matmul as conv_matmul
 from scratchgan.functional.conv import reference as conv_reference
+from scratchgan.functional.conv import strips
 from scratchgan.functional.conv.chunked import Deferred, SharedWeight
 from scratchgan.functional.conv.minimal import weights as tile_weights
 from scratchgan.functional.conv.primitives import (
@@ -206,6 +208,32 @@ def test_gradients_are_what_is_asked_for(impl, rng):
                     np.testing.assert_array_equal(got, wanted)
                 else:
                     assert got is None
+
+
+@pytest.mark.parametrize("taps_first", [True, False])
+def test_strips_add_the_weight_gradient_to_a_total(backend, taps_first, rng):
+    for _ in range(10):
+        geometry = random_geometry(rng)
+        _, _, *settings = geometry
+        x, weight, dy = draw(rng, *geometry)
+        dweight = conv2d_weight_grad(
+            x, dy, weight.shape[2:], *settings, impl="reference"
+        )
+        before = rng.standard_normal(weight.shape).astype(weight.dtype)
+        if taps_first:  # as `Conv2d` keeps its weights
+            before = np.ascontiguousarray(before.transpose(2, 3, 1, 0))
+            before = before.transpose(3, 2, 0, 1)
+        put = backend.put
+        for gradients, *images in (
+            (strips.conv2d_gradients, x, dy),
+            (strips.conv_transpose2d_gradients, dy, x),
+        ):
+            total = put(before.copy("K"))
+            arguments = *map(put, images), put(weight), *settings, False
+            gradients(*arguments, True, total=total)
+            assert_close(to_host(total), before + dweight)
+            gradients(*arguments, False, total=total)  # nothing is asked for
+            assert_close(to_host(total), before + dweight)
 
 
 @pytest.mark.parametrize("impl", IN_CHUNKS)

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from scratchgan.backend import to_host
+from scratchgan.functional.conv import strips as conv_strips
 from scratchgan.functional.labels import one_hot
 from scratchgan.functional.losses import sigmoid
+from scratchgan.kernels.counting import counting
 from scratchgan.nn import (
     BatchNorm1d,
     BatchNorm2d,
@@ -429,3 +431,20 @@ def test_a_gradient_of_another_shape_is_refused(name):
         block.backward(y[:1], ctx)
     with pytest.raises(TypeError, match="dy is float32, expected float64"):
         block.backward(y.astype("float32"), ctx)
+
+
+@pytest.mark.gpu
+def test_strips_are_kept_for_backward_where_they_are_small(gpu, monkeypatch, rng):
+    block = Block(conv=Conv2d(4, 6, 4, stride=2, padding=1), act=ReLU()).to(gpu.device)
+    x = gpu.device.put(rng.standard_normal((3, 4, 8, 8)).astype("float32"))
+    made, gradients = [], []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(conv_strips, "KEPT_SHARE", share)
+        block.zero_grad()
+        with counting() as work:
+            y, ctx = block.forward(x)
+            block.backward(y, ctx, need_dx=False)
+        made.append(work.launches["to_strips"] + work.launches["to_strips_by_fours"])
+        gradients.append(to_host(block.parameters()["conv.weight"].grad))
+    assert made == [2, 1]
+    np.testing.assert_array_equal(*gradients)
