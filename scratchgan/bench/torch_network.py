@@ -30,6 +30,8 @@ from scratchgan.nn import (
 from scratchgan.training.config import TrainConfig
 from scratchgan.training.step import Batch
 
+GRAPH_WARM_UP_STEPS = 4
+
 
 class WithLabels(nn.Module):
     """A sequence of modules, some of which take labels too."""
@@ -153,7 +155,8 @@ def _cross_entropy(logits: torch.Tensor, target: int) -> torch.Tensor:
 
 
 def _softmax(logits: torch.Tensor, target: int) -> torch.Tensor:
-    return F.cross_entropy(logits, torch.full((len(logits),), target))
+    classes = torch.full((len(logits),), target, device=logits.device)
+    return F.cross_entropy(logits, classes)
 
 
 def _least_squares(logits: torch.Tensor, target: int) -> torch.Tensor:
@@ -178,10 +181,12 @@ def make_step(
     generator: Layer,
     discriminator: Layer,
     batches: list[Batch],
-    draw_z: Callable[[int], np.ndarray],
+    draw_z: Callable[[int], np.ndarray | torch.Tensor],
     *,
     channels_last: bool,
-) -> Callable[[], tuple[float, float]]:
+    device: str = "cpu",
+    bfloat16: bool = False,
+) -> Callable[[], tuple[torch.Tensor, torch.Tensor]]:
     """Return a function that makes one training step and returns both losses.
 
     Parameters
@@ -196,9 +201,19 @@ def make_step(
         Takes a count and returns z of shape (count, latent_dim).
     channels_last : bool
         Memory format of images and weights.
+    device : str, default="cpu"
+        PyTorch's name of where to compute. On ``"cuda"`` a step may be recorded as a
+        graph, and D's weights are frozen in G's update, as ours are; on the CPU they
+        are not, as in PyTorch's usual step.
+    bfloat16 : bool, default=False
+        Whether networks compute in bfloat16 where PyTorch's autocast does.
     """
     order = torch.channels_last if channels_last else torch.contiguous_format
-    G, D = (to_torch(net).to(memory_format=order) for net in (generator, discriminator))
+    on_gpu = device != "cpu"
+    G, D = (
+        to_torch(net).to(device).to(memory_format=order)
+        for net in (generator, discriminator)
+    )
     adam_g, adam_d = (
         torch.optim.Adam(
             net.parameters(),
@@ -207,41 +222,48 @@ def make_step(
             config.adam_eps,
             config.l2,
             fused=True,
+            capturable=on_gpu,
         )
         for net in (G, D)
     )
     data = [
         (
-            torch.from_numpy(batch.images).contiguous(memory_format=order),
-            None if batch.labels is None else torch.from_numpy(batch.labels),
+            torch.from_numpy(batch.images).to(device).contiguous(memory_format=order),
+            None if batch.labels is None else torch.from_numpy(batch.labels).to(device),
         )
         for batch in batches
     ]
 
     loss_of_d, loss_of_g = GAN_LOSSES[config.loss]
 
+    def compute(network: WithLabels, x: torch.Tensor, labels: object) -> torch.Tensor:
+        with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+            return network(x, labels).float()
+
     def fakes(like: tuple) -> torch.Tensor:
         images, labels = like
-        return G(torch.from_numpy(draw_z(len(images))), labels)
+        return compute(G, torch.as_tensor(draw_z(len(images)), device=device), labels)
 
-    def update_d(real: tuple, fake: torch.Tensor) -> float:
+    def update_d(real: tuple, fake: torch.Tensor) -> torch.Tensor:
         images, labels = real
         D.zero_grad()
-        loss_real = loss_of_d(D(images, labels), REAL)
+        loss_real = loss_of_d(compute(D, images, labels), REAL)
         loss_real.backward()
-        loss_fake = loss_of_d(D(fake.detach(), labels), FAKE)
+        loss_fake = loss_of_d(compute(D, fake.detach(), labels), FAKE)
         loss_fake.backward()
         adam_d.step()
-        return (loss_real + loss_fake).item()
+        return (loss_real + loss_fake).detach()
 
-    def update_g(fake: torch.Tensor, labels: torch.Tensor | None) -> float:
+    def update_g(fake: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
         G.zero_grad()
-        loss_g = loss_of_g(D(fake, labels))
+        D.requires_grad_(not on_gpu)
+        loss_g = loss_of_g(compute(D, fake, labels))
         loss_g.backward()
+        D.requires_grad_(True)
         adam_g.step()
-        return loss_g.item()
+        return loss_g.detach()
 
-    def step() -> tuple[float, float]:
+    def step() -> tuple[torch.Tensor, torch.Tensor]:
         first, last = data[0], data[-1]
         if config.update_order == "alternating":
             loss_g = update_g(fakes(first), first[1])
@@ -255,3 +277,20 @@ def make_step(
         return loss_d, update_g(fake, first[1])
 
     return step
+
+
+def record_step(step: Callable[[], object]) -> Callable[[], None]:
+    """Return a function that repeats a step on a GPU as one CUDA graph.
+
+    The step's z must come from the GPU.
+    """
+    beside = torch.cuda.Stream()
+    beside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(beside):  # graphs record on no default stream
+        for _ in range(GRAPH_WARM_UP_STEPS):
+            step()
+    torch.cuda.current_stream().wait_stream(beside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay

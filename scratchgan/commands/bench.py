@@ -14,6 +14,7 @@ from scratchgan.commands.options import (
 from scratchgan.training.presets import DEFAULT_PRESET, PRESETS
 
 if TYPE_CHECKING:
+    from scratchgan.backend import Device
     from scratchgan.training.config import TrainConfig
 
 RANDOM_JPEGS = 4000
@@ -31,7 +32,7 @@ STEP_OPTIONS = (
     click.option("--size", type=SizeType(), metavar="S|HxW", help="Size of the images.  [default: the preset's]"),
     click.option("--conv-impl", type=click.Choice(["fast", "matmul", "strips", "reference"]), help="Implementation of convolution.  [default: the preset's]"),
     click.option("--update-order", type=click.Choice(["pytorch", "tensorflow", "alternating"]), help="Order of updates.  [default: the preset's]"),
-    click.option("--against", type=click.Choice(["torch"]), help="Time the same network in PyTorch too, in both layouts, taking turns."),
+    click.option("--against", type=click.Choice(["torch"]), help="Time the same network in PyTorch too, taking turns: in both layouts, on a GPU also as a CUDA graph and in bfloat16."),
     click.option("--counts", is_flag=True, help="On a GPU, also count kernels, products, copies and memory of a step."),
     click.option("--cuda-graph/--no-cuda-graph", default=None, help="On a GPU, record the step once and repeat it in one launch.  [default: on a GPU]"),
     click.option("--tf32", is_flag=True, help="Let a GPU round the factors of its products to 10 bits."),
@@ -104,8 +105,6 @@ def step(
     config = _config(preset, batch_size, size, conv_impl, update_order)
     place = resolve_device(device)
     set_thread_count(threads or thread_count())
-    if against and place.kind == "gpu":
-        raise ConfigError("--against torch compares on the CPU: give --device cpu")
     if (counts or cuda_graph or tf32) and place.kind == "cpu":
         raise ConfigError(
             "--counts, --cuda-graph and --tf32 are for a GPU: give --device gpu"
@@ -129,7 +128,9 @@ def step(
     if counts:
         record["counts"] = dataclasses.asdict(count_step(config, place))
     if against:
-        record["against"] = _against_torch(config, thread_count(), steps)
+        record["against"] = _against_torch(
+            config, thread_count(), steps, place, tf32=tf32
+        )
     click.echo(json.dumps(record) if as_json else _in_words(record))
 
 
@@ -290,22 +291,22 @@ def _config(
     return dataclasses.replace(config, **changes)
 
 
-def _against_torch(config: "TrainConfig", threads: int, steps: int) -> dict:
-    """Return the comparison's times by side, the better layout and the ratio."""
+def _against_torch(
+    config: "TrainConfig", threads: int, steps: int, device: "Device", *, tf32: bool
+) -> dict:
+    """Return the comparison's times by side, the best of PyTorch's and the ratio."""
     import dataclasses
 
-    from scratchgan.bench.turns import compare_with_torch
+    from scratchgan.bench.turns import best_of_torch, compare_with_torch, sides_on
+    from scratchgan.training.recorded_step import is_to_be_recorded
 
-    sides = compare_with_torch(config, threads, steps)
-    ours = sides["scratchgan"]
-    better = min(
-        (side for side in sides if side != "scratchgan"),
-        key=lambda side: sides[side].median_seconds,
-    )
+    sides = sides_on(device, tf32=tf32, graph=is_to_be_recorded(config, device))
+    times = compare_with_torch(config, threads, steps, device, sides)
+    best = best_of_torch(sides, times)
     return {
-        "sides": {side: dataclasses.asdict(times) for side, times in sides.items()},
-        "better_layout": better,
-        "ratio": sides[better].median_seconds / ours.median_seconds,
+        "sides": {name: dataclasses.asdict(one) for name, one in times.items()},
+        "better_layout": best,
+        "ratio": times[best].median_seconds / times["scratchgan"].median_seconds,
     }
 
 
@@ -339,7 +340,7 @@ def _in_words(record: dict) -> str:
         lines.append("taking turns, each in a process of its own:")
         for side, times in against["sides"].items():
             memory = _megabytes(times["peak_memory_bytes"])
-            lines.append(f"  {side:20} {_seconds(times)}, peak memory {memory}")
+            lines.append(f"  {side:32} {_seconds(times)}, peak memory {memory}")
         lines.append(
             f"{against['ratio']:.2f} times as fast as {against['better_layout']}"
         )

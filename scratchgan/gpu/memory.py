@@ -72,6 +72,14 @@ def available_memory(device: Device) -> int:
         return min(free, limit - pool.used_bytes()) if limit else free
 
 
+def pool_memory(device: Device) -> int:
+    """Return the bytes that CuPy's pool has taken of a GPU for this process."""
+    import cupy
+
+    with cupy.cuda.Device(device.index):
+        return cupy.get_default_memory_pool().total_bytes()
+
+
 def is_out_of_device_memory(error: BaseException) -> bool:
     """Return whether a GPU's memory ran out, not the machine's.
 

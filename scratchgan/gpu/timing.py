@@ -6,6 +6,14 @@ from collections.abc import Callable
 from scratchgan.backend import Device
 
 
+def wait_for(device: Device) -> None:
+    """Wait until a GPU has done what is queued on the current stream."""
+    if device.kind == "gpu":
+        import cupy
+
+        cupy.cuda.get_current_stream().synchronize()
+
+
 def seconds_of(work: Callable[[], object], device: Device) -> float:
     """Return how long the device is at work that a function queues; waits for it.
 

@@ -1,9 +1,12 @@
 """Times between events on a GPU."""
 
 import pytest
+from tiny import CONFIG
 
-from scratchgan.bench import product_speed
+from scratchgan.bench import child, product_speed
+from scratchgan.bench.turns import Side
 from scratchgan.doctor import gpu_product_gflops
+from scratchgan.functional.parallel import thread_count
 from scratchgan.gpu.timing import seconds_of
 from scratchgan.kernels import products
 
@@ -43,3 +46,22 @@ def test_a_product_is_measured(gpu, monkeypatch):
     monkeypatch.setattr(product_speed, "GPU_SIZES", (64, 128))
     monkeypatch.setattr(product_speed, "WARM_UP_SECONDS", 0)
     assert product_speed.product_gflops(gpu.device) > 0
+
+
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize("precision", ["float32", "TF32"])
+def test_our_side_of_a_comparison_makes_turns_of_steps(
+    gpu, monkeypatch, graph, precision
+):
+    monkeypatch.setattr(child, "GPU_TURN_STEPS", 2)
+    side = Side("scratchgan", precision, graph=graph)
+    with gpu.device.stream():
+        turn, memory = child.our_side(CONFIG, side, thread_count(), gpu.device)
+        assert products._tf32 is (precision == "TF32")
+        products.allow_tf32(False)
+        before = gpu.hostcupy.counts().graphs if gpu.hostcupy else 0
+        assert turn() > 0
+        assert turn() > 0
+        if gpu.hostcupy:  # of eight steps, two came before the recording
+            assert gpu.hostcupy.counts().graphs - before == (6 if graph else 0)
+        assert memory() is None if graph else memory() > 0
