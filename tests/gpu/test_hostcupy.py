@@ -45,7 +45,9 @@ def test_access_past_dynamic_shared_memory_is_a_fault(cp):
     kernel = cp.RawKernel(COPY_SHARED, "copy_shared")
     x = cp.empty(64, "f4")
     kernel((1,), (64,), (x, np.int32(64)), shared_mem=256)
-    with pytest.raises(RuntimeError, match=r"ILLEGAL_ADDRESS.*(in no|past the end of an) allocation"):
+    with pytest.raises(
+        RuntimeError, match=r"ILLEGAL_ADDRESS.*(in no|past the end of an) allocation"
+    ):
         kernel((1,), (64,), (x, np.int32(64)), shared_mem=128)
 
 
