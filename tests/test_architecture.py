@@ -178,12 +178,12 @@ def circles_of(imports):
 
 def reachable(graph, nodes):
     """Return all nodes that can be reached from some."""
-    seen, todo = set(), list(nodes)
-    while todo:
-        node = todo.pop()
+    seen, waiting = set(), list(nodes)
+    while waiting:
+        node = waiting.pop()
         if node not in seen:
             seen.add(node)
-            todo += graph.get(node, ())
+            waiting += graph.get(node, ())
     return seen
 
 

@@ -216,14 +216,15 @@ def gemm(
         compute = _COMPUTE_32F_FAST_TF32 if tf32 else _COMPUTE_32F
     # cuBLAS counts along columns first: to it every array here is its own transpose,
     # and so it is asked for outᵀ = bᵀ·aᵀ.
-    _call(
-        "cublasGemmEx",
+    status = library().cublasGemmEx(
         current_handle().number,
         b_layout[0], a_layout[0], out.shape[1], out.shape[0], a.shape[1],
         _ONE_AT[char], b.data.ptr, kind, b_layout[1], a.data.ptr, kind, a_layout[1],
         _ONE_AT[char] if add else _ZERO_AT[char], out.data.ptr, kind, out_step,
         compute, _DEFAULT_ALGORITHM,
     )  # fmt: skip
+    if status:
+        raise CublasError("cublasGemmEx", status)
 
 
 def _call(function: str, *arguments: Any) -> None:

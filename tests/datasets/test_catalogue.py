@@ -123,4 +123,4 @@ class TestList:
 
 def test_built_in_names_are_names(tmp_path):
     for name in BUILT_IN:
-        dataset_path(name, tmp_path)
+        assert dataset_path(name, tmp_path) == tmp_path / f"{name}.h5"
